@@ -1,0 +1,5 @@
+"""Model configurations."""
+
+from .model_config_base import BaseConfig
+
+__all__ = ["BaseConfig"]

@@ -1,0 +1,146 @@
+"""``BaseConfig``: what every model configuration shares.
+
+A configuration is data. Its field names are the checkpoint's (``config.json``), every field has a default, and a key that
+a configuration does not know is an error unless it is listed as ignorable: a setting of a checkpoint is never lost in
+silence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import logging
+import os
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from ...errors import ConfigError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+logger = logging.getLogger(__name__)
+
+IGNORABLE_KEYS: frozenset[str] = frozenset(
+    {
+        # Who wrote the file and with what: no effect on numbers.
+        "_name_or_path", "architectures", "model_type", "transformers_version", "torch_dtype", "dtype",
+        # Training only.
+        "attention_dropout", "initializer_range", "pretraining_tp", "gradient_checkpointing", "hidden_dropout",
+        "use_cache", "_attn_implementation_autoset", "chunk_size_feed_forward", "output_attentions",
+        "output_hidden_states", "return_dict", "is_encoder_decoder", "problem_type", "id2label", "label2id",
+        "transformers.js_config", "is_llama_config", "rope_interleaved", "vllm_config", "cache_implementation",
+        # Would select code in other hosts; here a checkpoint is data and nothing in it selects code.
+        "auto_map", "custom_pipelines", "trust_remote_code",
+    }
+)  # fmt: skip
+
+
+@dataclass
+class BaseConfig:
+    """Fields that every model has; subclasses add their own and adjust in ``__post_init__``.
+
+    Attributes:
+        vocab_size: Rows of the embedding, tokens.
+        max_position_embeddings: Longest context the model was made for, tokens.
+        bos_token_id: Beginning-of-text token, if the model uses one.
+        eos_token_id: Token or tokens that end a text.
+        pad_token_id: Filler token of batches, if the model has one.
+        tie_word_embeddings: The output head shares the embedding's weights.
+    """
+
+    ignorable_keys: ClassVar[frozenset[str]] = IGNORABLE_KEYS
+    """Keys of a checkpoint's ``config.json`` that cannot change a number this model computes."""
+
+    vocab_size: int = 32000
+    max_position_embeddings: int = 2048
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+    pad_token_id: int | None = None
+    tie_word_embeddings: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every field's type and that sizes are positive.
+
+        Raises:
+            ConfigError: A value has a wrong type, or a size is not positive.
+        """
+        for name, hint in typing.get_type_hints(type(self)).items():
+            if typing.get_origin(hint) is ClassVar or name not in self.__dataclass_fields__:
+                continue
+            try:
+                value = msgspec.convert(getattr(self, name), hint, strict=True)
+            except msgspec.ValidationError as error:
+                raise ConfigError(f"{type(self).__name__}.{name} = {getattr(self, name)!r}: {error}") from error
+            setattr(self, name, value)
+            is_size = name.endswith("_size") or name.startswith("num_") or name == "max_position_embeddings"
+            if is_size and isinstance(value, int) and not isinstance(value, bool) and value < 1:
+                raise ConfigError(f"{type(self).__name__}.{name} = {value}: must be at least 1")
+
+    @property
+    def eos_token_ids(self) -> tuple[int, ...]:
+        """The end-of-text tokens as a tuple, however the checkpoint writes them."""
+        ids = self.eos_token_id
+        return () if ids is None else (ids,) if isinstance(ids, int) else tuple(ids)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Build a configuration from a mapping.
+
+        Raises:
+            ConfigError: A key is unknown and not ignorable (the message has the nearest field), or a value does not fit.
+        """
+        known = {f.name for f in dataclasses.fields(cls) if f.init}
+        unknown = [key for key in data if key not in known and key not in cls.ignorable_keys]
+        if unknown:
+            hints = []
+            for key in unknown:
+                nearest = difflib.get_close_matches(key, known, n=1)
+                hints.append(f"{key!r}" + (f" (did you mean {nearest[0]!r}?)" if nearest else ""))
+            raise ConfigError(
+                f"{cls.__name__} does not know {', '.join(hints)}. The checkpoint may need a newer version of this plugin."
+            )
+        for key in ("auto_map", "custom_pipelines"):
+            if key in data:
+                logger.warning("the checkpoint's %r names code; it is ignored: code comes from installed plugins only", key)
+        return cls(**{key: value for key, value in data.items() if key in known})
+
+    @classmethod
+    def from_hugging_face(cls, data: Mapping[str, Any]) -> Self:
+        """Build a configuration from the content of a checkpoint's ``config.json``; subclasses translate old spellings."""
+        return cls.from_dict(data)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as plain data; ``from_dict`` takes it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a ``config.json``.
+
+        Raises:
+            ConfigError: The file cannot be read, is not a JSON object, or does not fit.
+        """
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ConfigError(f"cannot read the configuration {os.fspath(path)}: {error}") from error
+        if not isinstance(data, dict):
+            raise ConfigError(f"the configuration {os.fspath(path)} is not a JSON object")
+        return cls.from_hugging_face(data)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all fields as JSON; the file is replaced as a whole or not at all."""
+        target = Path(path)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)

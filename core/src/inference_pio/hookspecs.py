@@ -1,0 +1,222 @@
+"""The hooks of inference-pio: everything a third party can observe or change.
+
+A distribution implements hooks in a module or object that an entry point in group ``inference_pio.hooks`` names::
+
+    from inference_pio import hookimpl
+
+    @hookimpl
+    def pio_after_load(plugin_name, model):
+        print(plugin_name, "is ready")
+
+Decision hooks (``firstresult``) are asked in turn until one answers; an error in one stops the operation and names the
+plugin. Contribution hooks are called one implementation at a time; an error is logged and the others still count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+    from .common.config.model_config_base import BaseConfig
+    from .generation import Completion, GenerationRequest, LoadOptions, ProgressCallback
+    from .interfaces import ModelPlugin
+    from .manifest import Manifest, WeightsEntry
+
+PROJECT = "inference_pio"
+HOST_API = "1.0"
+"""Version of the hook specifications and interfaces; a manifest's ``host_api`` is a specifier on it."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+LogitsProcessor = Callable[[Sequence[int], Any], Any]
+"""``(token ids so far, float32 logits [V]) -> float32 logits [V]``; may change the array it gets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsRequest:
+    """A checkpoint that somebody wants as a local file or folder.
+
+    Attributes:
+        entry: Where it comes from and what its bytes must be.
+        cache_dir: Folder that downloads are kept under.
+        offline: Never touch the network.
+        progress: Called while bytes arrive.
+    """
+
+    entry: WeightsEntry
+    cache_dir: Path
+    offline: bool = False
+    progress: ProgressCallback | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorRequest:
+    """A model that somebody wants to run.
+
+    Attributes:
+        plugin_name: Entry point name of the model.
+        plugin: The model plugin, which builds its modules and describes its layers.
+        config: The configuration, already adjusted.
+        checkpoint: The opened checkpoint (``inference_pio.runtime.weights.Checkpoint``), tensors still on disk.
+        device: The chosen device.
+        options: What the caller asked for.
+    """
+
+    plugin_name: str
+    plugin: ModelPlugin
+    config: BaseConfig
+    checkpoint: Any
+    device: str
+    options: LoadOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorFinding:
+    """One line of ``inference-pio doctor``.
+
+    Attributes:
+        name: What was looked at, for example ``torch``.
+        status: ``ok``, ``warning`` (works, but worse than it could) or ``error`` (something does not work).
+        message: What was found.
+        fix: What to do about it; empty when there is nothing to do.
+        data: The same for programs.
+    """
+
+    name: str
+    status: Literal["ok", "warning", "error"]
+    message: str
+    fix: str = ""
+    data: Mapping[str, Any] | None = None
+
+
+@hookspec(firstresult=True)
+def pio_resolve_weights(request: WeightsRequest) -> Path | None:
+    """Turn a weights source into a verified local path, or answer ``None`` when the scheme is not yours.
+
+    Example::
+
+        @hookimpl
+        def pio_resolve_weights(request):
+            if str(request.entry.source).startswith("s3:"):
+                return fetch_from_bucket(request)
+    """
+
+
+@hookspec(firstresult=True)
+def pio_choose_device(manifest: Manifest, requested: str | None) -> str | None:
+    """Choose the device a model runs on, for example ``cuda:1``.
+
+    Example::
+
+        @hookimpl
+        def pio_choose_device(manifest, requested):
+            return requested or ("cuda:1" if manifest.required_memory_gb > 8 else None)
+    """
+
+
+@hookspec(firstresult=True)
+def pio_offer_executor(request: ExecutorRequest) -> Any | None:
+    """Offer an executor for a model (see ``inference_pio.runtime.executor.Executor``), or ``None`` to pass.
+
+    Example::
+
+        @hookimpl
+        def pio_offer_executor(request):
+            if request.device == "cpu" and request.options.dtype is None:
+                return NativeExecutor.build(request)
+    """
+
+
+@hookspec(firstresult=True)
+def pio_adjust_config(plugin_name: str, config: BaseConfig) -> BaseConfig | None:
+    """Return a changed configuration before the model is built, or ``None`` to leave it.
+
+    Example::
+
+        @hookimpl
+        def pio_adjust_config(plugin_name, config):
+            return dataclasses.replace(config, max_position_embeddings=2048)
+    """
+
+
+@hookspec
+def pio_after_load(plugin_name: str, model: ModelPlugin) -> None:
+    """Observe a model that has just been loaded.
+
+    Example::
+
+        @hookimpl
+        def pio_after_load(plugin_name, model):
+            model.generate("warm up", max_new_tokens=1)
+    """
+
+
+@hookspec
+def pio_before_generation(request: GenerationRequest) -> None:
+    """Observe a generation that is about to start.
+
+    Example::
+
+        @hookimpl
+        def pio_before_generation(request):
+            logger.info("%s: %d tokens", request.plugin_name, len(request.prompt_ids))
+    """
+
+
+@hookspec
+def pio_after_generation(request: GenerationRequest, completion: Completion) -> None:
+    """Observe a generation that has ended, also when it was cancelled.
+
+    Example::
+
+        @hookimpl
+        def pio_after_generation(request, completion):
+            database["runs"].insert({"prompt": request.prompt, "answer": completion.text})
+    """
+
+
+@hookspec
+def pio_logits_processors(request: GenerationRequest) -> Sequence[LogitsProcessor] | None:
+    """Contribute functions that change the logits before a token is chosen.
+
+    Example::
+
+        @hookimpl
+        def pio_logits_processors(request):
+            def never_say_42(token_ids, logits):
+                logits[42] = -np.inf
+                return logits
+            return [never_say_42]
+    """
+
+
+@hookspec
+def pio_commands() -> Sequence[click.Command] | None:
+    """Contribute commands to the command line.
+
+    Example::
+
+        @hookimpl
+        def pio_commands():
+            return [click.Command("logs", callback=show_logs, help="Show past runs.")]
+    """
+
+
+@hookspec
+def pio_doctor_checks() -> Sequence[Callable[[], DoctorFinding]] | None:
+    """Contribute checks to ``inference-pio doctor``; a check must not import torch or load a model.
+
+    Example::
+
+        @hookimpl
+        def pio_doctor_checks():
+            return [lambda: DoctorFinding(name="bucket", status="ok", message="reachable")]
+    """

@@ -1,0 +1,116 @@
+"""The interfaces that a model plugin implements and that callers use."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from .manifest import Manifest, manifest_of_module
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from .common.config.model_config_base import BaseConfig
+    from .generation import Chunk, Completion, LoadOptions, Message, Prompt
+    from .hooks import HookCaller
+
+
+class ModelPlugin(ABC):
+    """One model architecture. Creating it is cheap; ``load_model`` does the work, ``cleanup`` gives memory back."""
+
+    name: str = ""
+    """Entry point name; set by the host when it loads the plugin."""
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest that lies next to the module that defines this class."""
+        return manifest_of_module(type(self).__module__)
+
+    @abstractmethod
+    def supports_config(self, config: Mapping[str, Any]) -> bool:
+        """Whether a checkpoint's configuration (as in ``config.json``) names this architecture."""
+
+    @abstractmethod
+    def create_config(self, **overrides: Any) -> BaseConfig:
+        """Return this architecture's configuration with some fields replaced.
+
+        Raises:
+            ConfigError: An override is unknown or its value does not fit.
+        """
+
+    @abstractmethod
+    def load_model(self, options: LoadOptions | None = None, hooks: HookCaller | None = None) -> None:
+        """Fetch the weights if need be and make the model ready.
+
+        Args:
+            options: How to load; default: ``LoadOptions()``.
+            hooks: Where to call hooks; default: those of the default host.
+        """
+
+    @abstractmethod
+    def infer(self, inputs: Any) -> Any:
+        """Run the model once on its native input; each plugin documents what that is."""
+
+    @abstractmethod
+    def cleanup(self) -> None:
+        """Give back memory and threads. Safe to call twice; ``load_model`` works again afterwards."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cleanup()
+
+
+class TextModelPlugin(ModelPlugin):
+    """A model that continues text.
+
+    A ``str`` prompt is put into the model's chat template when it has one; ``raw=True`` continues the text as it stands,
+    and so does a sequence of token ids. ``options`` are the fields of ``SamplingOptions``.
+    """
+
+    @property
+    @abstractmethod
+    def has_chat_template(self) -> bool:
+        """Whether the loaded checkpoint brings a chat template."""
+
+    @abstractmethod
+    def tokenize(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """Return the text's token ids, with the model's beginning-of-text token if it uses one."""
+
+    @abstractmethod
+    def detokenize(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
+        """Return the text of token ids."""
+
+    @abstractmethod
+    def stream(
+        self, prompt: Prompt, *, system: str | None = None, raw: bool = False, **options: Any
+    ) -> Iterator[Chunk]:
+        """Continue a prompt and yield the answer as it is generated.
+
+        Raises:
+            EmptyPromptError: The prompt has no tokens.
+            ContextLengthError: The prompt does not fit the context.
+            InvalidOptionError: An option is unknown or out of range.
+        """
+
+    @abstractmethod
+    def generate(self, prompt: Prompt, *, system: str | None = None, raw: bool = False, **options: Any) -> Completion:
+        """Like ``stream``, but return the whole answer."""
+
+    @abstractmethod
+    def stream_chat(self, messages: Sequence[Message], **options: Any) -> Iterator[Chunk]:
+        """Answer the last of ``messages`` (each with ``role`` and ``content``) and yield the answer as it is generated.
+
+        Raises:
+            ChatTemplateError: The model has no chat template, or it refuses these messages.
+        """
+
+    @abstractmethod
+    def chat(self, messages: Sequence[Message], **options: Any) -> Completion:
+        """Like ``stream_chat``, but return the whole answer."""

@@ -1,0 +1,44 @@
+"""``Executor``: what turns a batch of tokens into logits. The seam between scheduling and computing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .batch import TokenBatch
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Owns a model's weights and KV cache. Hooks offer one through ``pio_offer_executor``."""
+
+    name: str
+    """For people: ``torch float32 cpu``."""
+
+    vocab_size: int
+    """Width V of a row of logits."""
+
+    max_context: int
+    """Longest sequence the model can hold, tokens."""
+
+    def allocate(self, slots: int, context: int) -> None:
+        """Make room for ``slots`` sequences of up to ``context`` tokens; forgets what was cached before."""
+
+    def step(self, batch: TokenBatch) -> NDArray[np.float32]:
+        """Compute a batch and extend the caches of its slots.
+
+        Returns:
+            Logits of ``batch.logit_rows``, (R, V) float32, owned by the caller.
+
+        Raises:
+            CacheFullError: A position lies outside the context, or a slot outside the slots.
+        """
+
+    def free(self, slot: int) -> None:
+        """Forget the sequence in a slot; the next one starts at position 0."""
+
+    def close(self) -> None:
+        """Give back memory and threads. Safe to call twice."""
