@@ -1,0 +1,6 @@
+"""Choosing the next token from a row of logits. Numpy only; knows neither torch nor text."""
+
+from .sampler import SampledToken, Sampler
+from .validation import validate_sampling
+
+__all__ = ["SampledToken", "Sampler", "validate_sampling"]

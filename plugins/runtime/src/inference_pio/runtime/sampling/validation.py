@@ -1,0 +1,102 @@
+"""What values sampling options may have."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from inference_pio.errors import InvalidOptionError
+
+if TYPE_CHECKING:
+    from inference_pio.generation import SamplingOptions
+
+
+def validate_sampling(options: SamplingOptions, vocab_size: int) -> None:
+    """Check every option that is set.
+
+    Args:
+        options: What was asked for; ``None`` passes.
+        vocab_size: Token ids are below this.
+
+    Raises:
+        InvalidOptionError: Names the option, its value and its range.
+    """
+    _integer("max_new_tokens", options.max_new_tokens, lowest=1)
+    _integer("top_k", options.top_k, lowest=0)
+    _integer("logprobs", options.logprobs, lowest=0, highest=vocab_size)
+    _integer("seed", options.seed)
+    _number("temperature", options.temperature, "a number of at least 0", lambda v: v >= 0)
+    _number("top_p", options.top_p, "a number above 0 and up to 1", lambda v: 0 < v <= 1)
+    _number("min_p", options.min_p, "a number from 0 to 1", lambda v: 0 <= v <= 1)
+    _number("repetition_penalty", options.repetition_penalty, "a number above 0", lambda v: v > 0)
+    _number("presence_penalty", options.presence_penalty, "a number", lambda _: True)
+    _number("frequency_penalty", options.frequency_penalty, "a number", lambda _: True)
+    if not isinstance(options.ignore_eos, bool):
+        _refuse("ignore_eos", options.ignore_eos, "True or False")
+    _check_stop(options.stop)
+    _check_stop_token_ids(options.stop_token_ids, vocab_size)
+    _check_logit_bias(options.logit_bias, vocab_size)
+
+
+def _refuse(name: str, value: Any, expected: str) -> NoReturn:
+    shown = repr(value)
+    raise InvalidOptionError(f"{name} = {shown if len(shown) < 80 else shown[:77] + '...'}: must be {expected}")
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _integer(name: str, value: Any, *, lowest: int | None = None, highest: int | None = None) -> None:
+    if value is None:
+        return
+    inside = _is_integer(value) and (lowest is None or value >= lowest) and (highest is None or value <= highest)
+    if not inside:
+        bounds = [f"at least {lowest}"] if lowest is not None else []
+        bounds += [f"at most {highest}"] if highest is not None else []
+        _refuse(name, value, "a whole number" + (" of " + " and ".join(bounds) if bounds else ""))
+
+
+def _number(name: str, value: Any, expected: str, in_range: Any) -> None:
+    if value is None:
+        return
+    if not _is_number(value) or not math.isfinite(value) or not in_range(value):
+        _refuse(name, value, expected + (", finite" if _is_number(value) and not math.isfinite(value) else ""))
+
+
+def _check_stop(stop: Any) -> None:
+    if stop is None:
+        return
+    texts = [stop] if isinstance(stop, str) else stop
+    if not isinstance(texts, Sequence) or isinstance(texts, bytes) or not all(isinstance(t, str) and t for t in texts):
+        _refuse("stop", stop, "a text or a list of texts, none of them empty")
+
+
+def _check_stop_token_ids(ids: Any, vocab_size: int) -> None:
+    if ids is None:
+        return
+    expected = f"a list of token ids from 0 to {vocab_size - 1}"
+    if not isinstance(ids, Sequence) or isinstance(ids, (str, bytes)):
+        _refuse("stop_token_ids", ids, expected)
+    for token_id in ids:
+        if not _is_integer(token_id) or not 0 <= token_id < vocab_size:
+            _refuse("stop_token_ids", token_id, expected)
+
+
+def _check_logit_bias(bias: Any, vocab_size: int) -> None:
+    if bias is None:
+        return
+    if not isinstance(bias, Mapping):
+        _refuse("logit_bias", bias, "a mapping from token ids to numbers")
+    for token_id, value in bias.items():
+        if not _is_integer(token_id) or not 0 <= token_id < vocab_size:
+            _refuse("logit_bias", token_id, f"keyed by token ids from 0 to {vocab_size - 1}")
+        # Minus infinity is a way to say: never this token.
+        if not _is_number(value) or math.isnan(value) or value == math.inf:
+            _refuse(f"logit_bias[{token_id}]", value, "a number, finite or minus infinity")
