@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +14,7 @@ from inference_pio.errors import NotLoadedError, TensorMismatchError
 from .dequantize import dequantize_into
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -118,7 +118,7 @@ class Checkpoint:
         return stored.data.reshape(rows, stored.info.n_bytes // rows if rows else 0)
 
     def close(self) -> None:
-        """Let go of the files. The mapping itself ends with the last array that ``raw`` gave out. Safe to call twice."""
+        """Let go of the files; a mapping ends with the last array that ``raw`` gave out. Safe to call twice."""
         self._stored = None
 
     def _find(self, name: str) -> StoredTensor:
