@@ -1,0 +1,213 @@
+"""Every check of this repository: `nox` runs the default sessions, and so does CI; `nox --list` names them all.
+
+Nothing is listed by hand: a folder below plugins/ that holds a pyproject.toml takes part at once. Tests run against built
+wheels, so that what is tested is what would be published; pip resolves their dependencies as a user's pip would.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nox
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parent
+CONSTRAINTS = ROOT / "constraints.txt"
+PLUGINS = {path.parent.name: path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml"))}
+DISTS = {"core": ROOT / "core", **PLUGINS}
+CORE_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+PYTHON = "3.11"  # of every other session: nothing else of ours depends on the minor version, and torch is big
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["lint", "types", "repo", "core", "plugin", "together"]
+
+
+def wake_pyenv() -> None:
+    """Activate every Python that pyenv has: its shims, and nox's own search, know only the active ones."""
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    active = [version for version in os.environ.get("PYENV_VERSION", "").split(":") if version]
+    installed = sorted(path.parent.parent.name for path in root.glob("versions/*/bin/python"))
+    if installed:
+        os.environ["PYENV_ROOT"] = str(root)
+        os.environ["PYENV_VERSION"] = ":".join(dict.fromkeys(active + installed))
+
+
+wake_pyenv()
+
+
+# What the file system says -------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def project(folder: Path) -> dict[str, Any]:
+    """The [project] table of a distribution."""
+    table: dict[str, Any] = nox.project.load_toml(folder / "pyproject.toml")["project"]
+    return table
+
+
+def requirement(name: str) -> str:
+    """What to ask pip for: the distribution of a folder with what its tests need."""
+    extras = project(DISTS[name]).get("optional-dependencies", {})
+    return f"{project(DISTS[name])['name']}{'[test]' if 'test' in extras else ''}"
+
+
+def models() -> list[str]:
+    """Entry point names of all models."""
+    tables = [project(folder).get("entry-points", {}) for folder in PLUGINS.values()]
+    return sorted(name for table in tables for name in table.get("inference_pio.models", {}))
+
+
+def test_targets(name: str) -> list[str]:
+    """Where a distribution's tests are: its tests/ folder, and the packages called `tests` that its wheel ships."""
+    outside = [DISTS[name] / "tests"] if (DISTS[name] / "tests").is_dir() else []
+    source = DISTS[name] / "src"
+    shipped = [path.relative_to(source) for path in sorted(source.rglob("tests")) if any(path.rglob("test_*.py"))]
+    return [str(path) for path in outside] + [".".join(path.parts) for path in shipped]
+
+
+# Environments --------------------------------------------------------------------------------------------------------
+
+
+_wheels: list[Path] = []
+
+
+def local_constraints(session: nox.Session) -> Path:
+    """Build every distribution once a run; return a constraints file that makes pip take them from there."""
+    folder = session.cache_dir / "wheels"
+    if not _wheels:
+        shutil.rmtree(folder, ignore_errors=True)
+        pip = ("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--build-constraint", str(CONSTRAINTS))
+        session.run(*pip, "--wheel-dir", str(folder), *map(str, DISTS.values()))
+        _wheels.extend(sorted(folder.resolve().glob("*.whl")))
+    lines = [f"{wheel.name.partition('-')[0].replace('_', '-')} @ {wheel.as_uri()}\n" for wheel in _wheels]
+    (folder / "local.txt").write_text("".join(lines), encoding="utf-8")
+    return folder / "local.txt"
+
+
+def install(session: nox.Session, *requirements: str, constraints: Path = CONSTRAINTS) -> None:
+    """Install with pinned versions, our own distributions as wheels. Only what gets imported is compiled: torch is big."""
+    local = ("-c", str(local_constraints(session))) if any(r.startswith("inference-pio") for r in requirements) else ()
+    session.install("--no-compile", "-c", str(constraints), *local, *requirements)
+    # One folder for all sessions, so that a checkpoint is downloaded once.
+    session.env.setdefault(
+        "INFERENCE_PIO_CACHE_DIR", os.environ.get("INFERENCE_PIO_CACHE_DIR") or str(session.cache_dir.resolve() / "pio")
+    )
+
+
+def install_everything(session: nox.Session) -> None:
+    """All distributions in one environment, for sessions that run real checkpoints."""
+    install(session, *map(requirement, DISTS))
+    if "INFERENCE_PIO_ACCEPT_LICENSE" not in os.environ:
+        session.warn("this session downloads checkpoints and accepts their terms (Gemma's among them) on your behalf")
+        session.env["INFERENCE_PIO_ACCEPT_LICENSE"] = "1"
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest with the root's settings; what follows `--` on nox's command line is added."""
+    session.run("pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *arguments, *session.posargs)
+
+
+# Default sessions ----------------------------------------------------------------------------------------------------
+
+
+@nox.session(python=PYTHON)
+def lint(session: nox.Session) -> None:
+    """Check style and format (ruff)."""
+    install(session, "ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=PYTHON)
+def types(session: nox.Session) -> None:
+    """Check types (mypy --strict): every distribution, every test, this file."""
+    install(session, "mypy", "nox", *map(requirement, DISTS))
+    sources = [folder / "src" for folder in DISTS.values()]
+    tests = [folder / "tests" for folder in [ROOT, *DISTS.values()] if any((folder / "tests").rglob("*.py"))]
+    session.env["MYPYPATH"] = os.pathsep.join(map(str, sources))
+    session.run("mypy", "--strict", "noxfile.py", *map(str, sources + tests))
+
+
+@nox.session(python=PYTHON)
+def repo(session: nox.Session) -> None:
+    """Check the repository's invariants: names, namespace, imports, wheels, documents."""
+    install(session, "pytest", "nox")
+    session.env["INFERENCE_PIO_WHEELS"] = str(local_constraints(session).parent)
+    pytest(session, "tests")
+
+
+@nox.session(python=CORE_PYTHONS)
+def core(session: nox.Session) -> None:
+    """Test the host where there is no torch, on every Python."""
+    install(session, requirement("core"))
+    session.run("python", "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('torch') and 'torch is installed')")
+    pytest(session, *test_targets("core"))
+
+
+@nox.session(python=PYTHON)
+@nox.parametrize("name", list(PLUGINS), ids=list(PLUGINS))
+def plugin(session: nox.Session, name: str) -> None:
+    """Test one plugin beside nothing but what it depends on; offline, without real checkpoints."""
+    install(session, requirement(name))
+    pytest(session, "-m", "not weights", "--pyargs", *test_targets(name))
+
+
+@nox.session(python=PYTHON)
+def together(session: nox.Session) -> None:
+    """Test all plugins in one environment, on real checkpoints (downloaded once, about 350 MB)."""
+    install_everything(session)
+    for command in ("list", "doctor"):
+        json.loads(str(session.run("inference-pio", command, "--json", silent=True)))
+    for model in models():
+        session.run("inference-pio", "run", model, "--temperature", "0", "--max-new-tokens", "8", "The capital of France is")
+    pytest(session, "-m", "weights", "--pyargs", *(target for name in DISTS for target in test_targets(name)))
+
+
+# Opt-in sessions: nox -s NAME ----------------------------------------------------------------------------------------
+
+
+@nox.session
+@nox.parametrize("name,python", [(name, "3.10" if name == "core" else PYTHON) for name in DISTS], ids=list(DISTS))
+def minimums(session: nox.Session, name: str) -> None:
+    """Test one distribution with the lowest versions that its pyproject.toml allows."""
+    lowest = Path(session.create_tmp()) / "minimums.txt"
+    lowest.write_text("".join(f"{pin}\n" for pin in lowest_versions()), encoding="utf-8")
+    install(session, requirement(name), constraints=lowest)
+    pytest(session, "-m", "not weights", "--pyargs", *test_targets(name))
+
+
+def lowest_versions() -> list[str]:
+    """Pin every direct dependency to the highest of the lower bounds that our distributions give it."""
+    bounds: dict[str, Version] = {}
+    for table in map(project, DISTS.values()):
+        extras = table.get("optional-dependencies", {}).values()
+        for req in map(Requirement, [*table.get("dependencies", []), *(line for extra in extras for line in extra)]):
+            for bound in (Version(spec.version) for spec in req.specifier if spec.operator == ">="):
+                bounds[req.name] = max(bound, bounds.get(req.name, bound))
+    ours = {table["name"] for table in map(project, DISTS.values())}
+    return [f"{name}=={bound}" for name, bound in sorted(bounds.items()) if name not in ours]
+
+
+@nox.session(python=PYTHON)
+def bench(session: nox.Session) -> None:
+    """Measure every model; one JSON line each. What follows `--` goes to `inference-pio bench`."""
+    install_everything(session)
+    for model in models():
+        session.run("inference-pio", "bench", model, "--json", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def docs(session: nox.Session) -> None:
+    """Run every Python example of README.md and docs/ on real checkpoints."""
+    install_everything(session)
+    for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]:
+        for example in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+            session.log(f"an example of {page.relative_to(ROOT)}")
+            session.run("python", "-c", example)
