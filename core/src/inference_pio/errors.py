@@ -82,11 +82,15 @@ class PluginError(InferencePioError):
         message: What happened and what to do next.
         plugin: Entry point name of the plugin, if known.
         dist: Distribution and version that ships it, for example ``inference-pio-qwen3 0.2.0``.
+
+    Attributes:
+        detail: The message without the plugin's name in front.
     """
 
     exit_code = 3
 
     def __init__(self, message: str, *, plugin: str | None = None, dist: str | None = None) -> None:
+        self.detail = message
         self.plugin = plugin
         self.dist = dist
         owner = f"plugin {plugin!r}" if plugin else "a plugin"

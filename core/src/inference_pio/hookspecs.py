@@ -111,6 +111,21 @@ def pio_resolve_weights(request: WeightsRequest) -> Path | None:
 
 
 @hookspec(firstresult=True)
+def pio_weights_present(entry: WeightsEntry, cache_dir: Path) -> bool | None:
+    """Say whether a checkpoint is on this machine already, without any network; ``None`` when the scheme is not yours.
+
+    Consent to its terms is asked for only before a download, and ``list`` can show what is there.
+
+    Example::
+
+        @hookimpl
+        def pio_weights_present(entry, cache_dir):
+            if str(entry.source).startswith("s3:"):
+                return (cache_dir / "s3" / entry.id).exists()
+    """
+
+
+@hookspec(firstresult=True)
 def pio_choose_device(manifest: Manifest, requested: str | None) -> str | None:
     """Choose the device a model runs on, for example ``cuda:1``.
 

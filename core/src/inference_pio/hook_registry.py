@@ -1,0 +1,113 @@
+"""Who implements which hook: a thin layer over pluggy that registers a plugin wholly or not at all."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pluggy
+
+from . import hookspecs
+from .errors import PluginLoadError
+from .names import nearest_names
+
+HOOK_PREFIX = "pio_"
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One function of one plugin that implements one hook.
+
+    Attributes:
+        hook: Name of the hook.
+        plugin: Name of the plugin, for messages.
+        dist: Distribution and version, for messages.
+        function: What to call.
+        parameters: The arguments it asks for, a subset of the hook's.
+    """
+
+    hook: str
+    plugin: str
+    dist: str | None
+    function: Callable[..., Any]
+    parameters: tuple[str, ...]
+
+    def call(self, arguments: Mapping[str, Any]) -> Any:
+        """Call the function with those of ``arguments`` that it asks for."""
+        return self.function(*(arguments[name] for name in self.parameters))
+
+
+class HookRegistry:
+    """Hook implementations by plugin."""
+
+    def __init__(self) -> None:
+        self._manager = _new_manager()
+        self._dists: dict[str, str | None] = {}
+
+    def register(self, plugin: object, name: str, dist: str | None) -> None:
+        """Add a plugin's implementations.
+
+        Raises:
+            PluginLoadError: An implementation does not fit, or the name is taken; nothing was added.
+        """
+        hooks = _marked_functions(plugin)
+        try:
+            if self._manager.has_plugin(name):
+                raise ValueError(f"the name {name!r} is registered already")
+            _rehearse(hooks, name)
+            self._manager.register(hooks, name)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            raise PluginLoadError(f"has hooks that do not fit: {error}", plugin=name, dist=dist) from error
+        self._dists[name] = dist
+
+    def unregister(self, name: str) -> None:
+        """Forget a plugin's implementations."""
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+            del self._dists[name]
+
+    def implementations(self, hook: str) -> Iterator[Implementation]:
+        """Yield the implementations of a hook in calling order: last registered first, ``tryfirst`` before all."""
+        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
+        for found in reversed(caller.get_hookimpls()):
+            name = found.plugin_name
+            yield Implementation(hook, name, self._dists.get(name), found.function, tuple(found.argnames))
+
+
+def _new_manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def _marked_functions(plugin: object) -> types.SimpleNamespace:
+    """Return the functions of a module or object that carry the ``hookimpl`` marker.
+
+    Looked up without evaluating properties: reading one of a model that is not loaded yet raises.
+    """
+    marker = f"{hookspecs.PROJECT}_impl"
+    names = [n for n in dir(plugin) if getattr(_unbound(plugin, n), marker, None) is not None]
+    return types.SimpleNamespace(**{name: getattr(plugin, name) for name in names})
+
+
+def _unbound(plugin: object, name: str) -> object:
+    found = inspect.getattr_static(plugin, name, None)
+    return found.__func__ if isinstance(found, (staticmethod, classmethod)) else found
+
+
+def _rehearse(hooks: types.SimpleNamespace, name: str) -> None:
+    """Register in a manager that is thrown away, so that the real one never holds half a plugin."""
+    manager = _new_manager()
+    known = {hook for hook in vars(manager.hook) if hook.startswith(HOOK_PREFIX)}
+    manager.register(hooks, name)
+    plugin = manager.get_plugin(name)
+    for caller in manager.get_hookcallers(plugin) or ():
+        (implementation,) = (i for i in caller.get_hookimpls() if i.plugin_name == name)
+        if implementation.hookwrapper or implementation.wrapper:
+            raise ValueError(f"{caller.name} is a wrapper; hooks are called one by one, so there is nothing to wrap")
+        if not caller.has_spec() and not implementation.optionalhook:
+            near = nearest_names(caller.name, known, limit=1)
+            raise ValueError(f"there is no hook {caller.name}" + (f"; did you mean {near[0]}?" if near else ""))

@@ -1,0 +1,241 @@
+"""``HookCaller``: how the host and the models call hooks, so that an error always names its plugin.
+
+pluggy keeps the implementations and their order. The calls are made here: pluggy's own loop neither says which
+implementation raised nor lets the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import settings
+from .common.config.model_config_base import BaseConfig
+from .errors import HookError, InferencePioError, WeightsNotFoundError
+from .hook_registry import HookRegistry, Implementation
+
+if TYPE_CHECKING:
+    import click
+
+    from .generation import Completion, GenerationRequest
+    from .hookspecs import DoctorFinding, ExecutorRequest, LogitsProcessor, WeightsRequest
+    from .interfaces import ModelPlugin
+    from .manifest import Manifest, WeightsEntry
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class HookCaller:
+    """Calls hooks. Decision hooks raise; contribution hooks log a failure and go on.
+
+    Args:
+        load_plugins: Called once, before the first call of a hook, with this object; registers installed hook plugins
+            and returns a remark on each that cannot be used, for messages. Default: only what ``register`` was given.
+    """
+
+    def __init__(self, load_plugins: Callable[[HookCaller], Sequence[str]] | None = None) -> None:
+        self._registry = HookRegistry()
+        self._load_plugins = load_plugins
+        self._unusable: Sequence[str] = ()
+        self._lock = threading.RLock()
+        self._reported: set[tuple[str, str]] = set()
+
+    def register(self, plugin: object, name: str, *, dist: str | None = None) -> None:
+        """Add all hook implementations of a module or object, or none of them.
+
+        Args:
+            plugin: Holds functions marked with ``hookimpl``. The last one registered is asked first.
+            name: For messages; a second plugin of this name is refused.
+            dist: Distribution and version, for messages.
+
+        Raises:
+            PluginLoadError: An implementation's signature does not fit its hook, or there is no such hook.
+        """
+        self._registry.register(plugin, name, dist)
+
+    def unregister(self, name: str) -> None:
+        """Forget a plugin's implementations; nothing happens if there is none of this name."""
+        self._registry.unregister(name)
+
+    # Decision hooks
+
+    def weights_present(self, entry: WeightsEntry, cache_dir: Path) -> bool:
+        """Whether a checkpoint can be had without a download; ``False`` when nobody knows."""
+        return self._decide("pio_weights_present", _as_bool, entry=entry, cache_dir=cache_dir) or False
+
+    def resolve_weights(self, request: WeightsRequest) -> Path:
+        """Return a local, verified path of a checkpoint.
+
+        Raises:
+            WeightsNotFoundError: No plugin knows this kind of source.
+            HookError: An implementation broke.
+        """
+        path = self._decide("pio_resolve_weights", _as_path, request=request)
+        if path is None:
+            raise WeightsNotFoundError(
+                f"no installed plugin can fetch {request.entry.source!r}. Paths, file:, pypi: and hf: come with "
+                f"inference-pio-runtime: pip install inference-pio-runtime{self._remarks()}"
+            )
+        return path
+
+    def choose_device(self, manifest: Manifest, requested: str | None) -> str:
+        """Return the device to run on; what was requested, else ``cpu``, when nobody decides.
+
+        Raises:
+            HookError: An implementation broke.
+        """
+        return self._decide("pio_choose_device", _as_text, manifest=manifest, requested=requested) or requested or "cpu"
+
+    def offer_executor(self, request: ExecutorRequest) -> Any:
+        """Return the first executor that is offered.
+
+        Raises:
+            InferencePioError: Nobody offers one.
+            HookError: An implementation broke.
+        """
+        executor = self._decide("pio_offer_executor", lambda answer: answer, request=request)
+        if executor is None:
+            raise InferencePioError(
+                f"no installed plugin offers an executor for {request.plugin_name!r} on {request.device!r}. "
+                f"Install the standard one: pip install inference-pio-runtime{self._remarks()}"
+            )
+        return executor
+
+    def adjust_config(self, plugin_name: str, config: BaseConfig) -> BaseConfig:
+        """Return the configuration to build, changed by at most one plugin.
+
+        Raises:
+            HookError: An implementation broke.
+        """
+        return self._decide("pio_adjust_config", _as_config, plugin_name=plugin_name, config=config) or config
+
+    # Contribution hooks
+
+    def after_load(self, plugin_name: str, model: ModelPlugin) -> None:
+        """Tell observers that a model is ready."""
+        self._collect("pio_after_load", None, plugin_name=plugin_name, model=model)
+
+    def before_generation(self, request: GenerationRequest) -> None:
+        """Tell observers that a generation starts."""
+        self._collect("pio_before_generation", None, request=request)
+
+    def after_generation(self, request: GenerationRequest, completion: Completion) -> None:
+        """Tell observers that a generation has ended."""
+        self._collect("pio_after_generation", None, request=request, completion=completion)
+
+    def logits_processors(self, request: GenerationRequest) -> list[LogitsProcessor]:
+        """Return everybody's logits processors for one generation."""
+        return self._collect("pio_logits_processors", _callables, request=request)
+
+    def commands(self) -> list[click.Command]:
+        """Return everybody's commands."""
+        return self._collect("pio_commands", _commands)
+
+    def doctor_checks(self) -> list[Callable[[], DoctorFinding]]:
+        """Return everybody's doctor checks, not yet run."""
+        return self._collect("pio_doctor_checks", _callables)
+
+    # How a hook is called
+
+    def _implementations(self, hook: str) -> Iterator[Implementation]:
+        with self._lock:
+            # Taken before the call: plugins that call hooks while they are imported must not start over.
+            loader, self._load_plugins = self._load_plugins, None
+            if loader is not None:
+                self._unusable = loader(self)
+        return self._registry.implementations(hook)
+
+    def _decide(self, hook: str, check: Callable[[Any], T], **arguments: Any) -> T | None:
+        for implementation in self._implementations(hook):
+            try:
+                answer = implementation.call(arguments)
+                if answer is not None:
+                    return check(answer)
+            except InferencePioError:
+                raise
+            except (Exception, SystemExit) as error:
+                if settings.is_strict():
+                    raise
+                raise _hook_error(implementation, error) from error
+        return None
+
+    def _collect(self, hook: str, check: Callable[[Any], Iterable[T]] | None, **arguments: Any) -> list[T]:
+        gathered: list[T] = []
+        for implementation in self._implementations(hook):
+            try:
+                answer = implementation.call(arguments)
+                if check is not None and answer is not None:
+                    gathered += check(answer)
+            except (Exception, SystemExit) as error:
+                if settings.is_strict():
+                    raise
+                self._report(implementation, error)
+        return gathered
+
+    def _report(self, implementation: Implementation, error: BaseException) -> None:
+        key = (implementation.plugin, implementation.hook)
+        # Once aloud: a hook that fails does so at every generation.
+        level = logging.DEBUG if key in self._reported else logging.WARNING
+        self._reported.add(key)
+        logger.log(level, "%s; going on without it", _hook_error(implementation, error))
+        logger.debug("the traceback of that", exc_info=error)
+
+    def _remarks(self) -> str:
+        return f" (not in use: {'; '.join(self._unusable)})" if self._unusable else ""
+
+
+def _hook_error(implementation: Implementation, error: BaseException) -> HookError:
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return HookError(
+        f"failed in hook {implementation.hook}: {what}. Update or uninstall it",
+        plugin=implementation.plugin,
+        dist=implementation.dist,
+    )
+
+
+def _as_bool(answer: Any) -> bool:
+    if not isinstance(answer, bool):
+        raise TypeError(f"expected a bool, got {type(answer).__name__}")
+    return answer
+
+
+def _as_path(answer: Any) -> Path:
+    path = Path(answer)
+    if not path.exists():
+        raise FileNotFoundError(f"it answered with {path}, which does not exist")
+    return path
+
+
+def _as_text(answer: Any) -> str:
+    if not isinstance(answer, str) or not answer:
+        raise TypeError(f"expected a name such as 'cpu', got {answer!r}")
+    return answer
+
+
+def _as_config(answer: Any) -> BaseConfig:
+    if not isinstance(answer, BaseConfig):
+        raise TypeError(f"expected a BaseConfig, got {type(answer).__name__}")
+    return answer
+
+
+def _callables(answer: Any) -> list[Any]:
+    items = list(answer)
+    for item in items:
+        if not callable(item):
+            raise TypeError(f"expected a sequence of functions, got an item of type {type(item).__name__}")
+    return items
+
+
+def _commands(answer: Any) -> list[click.Command]:
+    # Only the command line calls this, and it has imported click.
+    import click
+
+    items = list(answer)
+    for item in items:
+        if not isinstance(item, click.Command) or not item.name:
+            raise TypeError(f"expected a sequence of named click commands, got {item!r}")
+    return items

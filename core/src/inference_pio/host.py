@@ -1,0 +1,265 @@
+"""``Host``: the one object that knows the installed plugins, loads them, and calls hooks."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import settings
+from .discovery import Index, build_index
+from .errors import (
+    InferencePioError,
+    InvalidOptionError,
+    ManifestError,
+    PluginError,
+    PluginLoadError,
+    PluginUnavailableError,
+    UnknownPluginError,
+)
+from .gates import MEMORY
+from .generation import LoadOptions
+from .hooks import HookCaller
+from .hookspecs import WeightsRequest
+from .installed import HOOKS_GROUP
+from .loading import load_entry_point, load_plugin
+from .names import canonical_name, nearest_names
+from .records import PluginRecord, PluginState, Reason
+from .weights_choice import require_consent, weights_entry
+
+if TYPE_CHECKING:
+    from .generation import ProgressCallback
+    from .interfaces import ModelPlugin
+
+logger = logging.getLogger(__name__)
+
+
+class Host:
+    """The installed plugins. Indexes once, at the first question; loads a plugin when asked for it by name.
+
+    Safe to use from several threads: indexing and loading take turns.
+
+    Args:
+        index: A ready index; default: what is installed.
+    """
+
+    def __init__(self, index: Index | None = None) -> None:
+        self._lock = threading.RLock()
+        self._given = index
+        self._plugins: dict[str, ModelPlugin] = {}
+        self._failures: dict[tuple[str, str], PluginLoadError] = {}
+        self.hooks = HookCaller(self._load_hook_plugins)
+
+    # Index phase
+
+    def records(self) -> tuple[PluginRecord, ...]:
+        """Return all model plugins by name, with the states that loading has given them since."""
+        with self._lock:
+            return tuple(self._current(record) for record in self.index.models)
+
+    def hook_plugins(self) -> tuple[PluginRecord, ...]:
+        """Return all plugins that bring hooks only, by name."""
+        with self._lock:
+            return tuple(self._current(record) for record in self.index.hooks)
+
+    def record(self, name: str) -> PluginRecord:
+        """Return one model plugin; any spelling of its name will do.
+
+        Raises:
+            UnknownPluginError: There is none.
+        """
+        records = self.records()
+        wanted = canonical_name(name)
+        for record in records:
+            if record.name == wanted:
+                return record
+        names = [record.name for record in records]
+        raise UnknownPluginError(name, nearest=nearest_names(wanted, names), installed=bool(names))
+
+    @property
+    def index(self) -> Index:
+        """What is installed, as found the first time anybody asked."""
+        with self._lock:
+            if self._given is None:
+                started = time.perf_counter()
+                self._given = build_index()
+                seconds = time.perf_counter() - started
+                logger.debug("indexed %d models in %.3f s", len(self._given.models), seconds)
+            return self._given
+
+    # Load phase
+
+    def plugin(self, name: str, *, force: bool = False) -> ModelPlugin:
+        """Return a model plugin's object, importing it the first time. Loads no weights.
+
+        Args:
+            name: Of the plugin.
+            force: Go on although there seems to be too little memory.
+
+        Raises:
+            UnknownPluginError: There is none of this name.
+            ManifestError: The plugin is defective.
+            PluginUnavailableError: It cannot be used here.
+            PluginLoadError: Its code failed, now or earlier in this process.
+        """
+        with self._lock:
+            record = self.record(name)
+            loaded = self._plugins.get(record.name)
+            if loaded is not None:
+                return loaded
+            self._raise_failure(record)
+            _require_usable(record, force=force)
+            try:
+                plugin = load_plugin(record)
+                self.hooks.register(plugin, record.name, dist=record.dist)
+            except PluginLoadError as error:
+                self._failures["models", record.name] = error
+                raise
+            self._plugins[record.name] = plugin
+            return plugin
+
+    def load(self, name: str, options: LoadOptions | None = None, *, force: bool = False) -> ModelPlugin:
+        """Return a model that is ready to use.
+
+        Raises:
+            InferencePioError: See ``plugin``; also everything about weights.
+        """
+        plugin = self.plugin(name, force=force)
+        started = time.perf_counter()
+        try:
+            plugin.load_model(options or LoadOptions(), self.hooks)
+        except BaseException as error:
+            _clean_up(plugin)
+            if settings.is_strict() or isinstance(error, InferencePioError) or not isinstance(error, Exception):
+                raise
+            record = self.record(name)
+            raise PluginError(
+                f"failed to load its model: {type(error).__name__}: {error}. "
+                f"Tell its author, or try a newer one: pip install -U {record.dist_name}",
+                plugin=record.name,
+                dist=record.dist,
+            ) from error
+        logger.info("loaded %r in %.2f s", plugin.name, time.perf_counter() - started)
+        return plugin
+
+    def pull(
+        self,
+        name: str,
+        weights: str | None = None,
+        *,
+        accept_license: bool = False,
+        offline: bool = False,
+        progress: ProgressCallback | None = None,
+    ) -> Path:
+        """Fetch a model's weights without importing the model, and return where they are.
+
+        Works for a plugin that does not fit this machine: the weights may be meant for another.
+
+        Args:
+            name: Of the plugin.
+            weights: An id of the manifest, a path or a source; default: the manifest's default.
+            accept_license: The user agrees to the weights' terms.
+            offline: Never touch the network.
+            progress: Called while bytes arrive.
+
+        Raises:
+            InferencePioError: No such plugin or weights, no consent, or the download failed.
+        """
+        record = self.record(name)
+        if record.state is PluginState.DISABLED or record.manifest is None:
+            _require_usable(record)
+        assert record.manifest is not None, "a plugin without a manifest is not usable"
+        entry = weights_entry(record.manifest, weights)
+        folder = settings.cache_dir()
+        accepted = accept_license or settings.accept_license_default()
+        # Asking whether the file is there costs a look at the cache, so only where the answer matters.
+        present = entry.consent and not accepted and self.hooks.weights_present(entry, folder)
+        require_consent(record.name, entry, accepted, present)
+        request = WeightsRequest(entry=entry, cache_dir=folder, offline=offline, progress=progress)
+        return self.hooks.resolve_weights(request)
+
+    # Inside
+
+    def _current(self, record: PluginRecord) -> PluginRecord:
+        failure = self._failures.get((_group(record), record.name))
+        if failure is not None:
+            return dataclasses.replace(
+                record, state=PluginState.FAILED, reasons=(Reason("load-failed", failure.detail),)
+            )
+        if record.manifest is not None and record.name in self._plugins:
+            return dataclasses.replace(record, state=PluginState.LOADED)
+        return record
+
+    def _raise_failure(self, record: PluginRecord) -> None:
+        failure = self._failures.get(("models", record.name))
+        if failure is not None:
+            # A new object each time: raising one again and again would grow its traceback.
+            raise PluginLoadError(failure.detail, plugin=record.name, dist=record.dist) from failure.__cause__
+
+    def _load_hook_plugins(self, hooks: HookCaller) -> list[str]:
+        unusable = []
+        # The last one registered is asked first; backwards, so that calls go by name.
+        for record in reversed(self.index.hooks):
+            if record.state is not PluginState.READY:
+                unusable.append(f"{record.name} ({record.dist}) {record.explanation}")
+                continue
+            try:
+                hooks.register(load_entry_point(record, HOOKS_GROUP), f"hooks:{record.name}", dist=record.dist)
+            except PluginLoadError as error:
+                self._failures["hooks", record.name] = error
+                unusable.append(str(error))
+                logger.warning("%s", error)
+        return unusable
+
+
+@functools.lru_cache(maxsize=1)
+def default_host() -> Host:
+    """Return the host that ``inference_pio.load`` and the command line use."""
+    return Host()
+
+
+def load(name: str, *, force: bool = False, **load_options: Any) -> ModelPlugin:
+    """Load a model of the default host and return it ready to use; it is a context manager.
+
+    Args:
+        name: Of the plugin, for example ``smollm2``.
+        force: Go on although there seems to be too little memory.
+        load_options: Fields of ``LoadOptions``.
+
+    Raises:
+        InvalidOptionError: There is no such option.
+        InferencePioError: See ``Host.load``.
+    """
+    known = [field.name for field in dataclasses.fields(LoadOptions)]
+    for option in load_options:
+        if option not in known:
+            near = nearest_names(option, known, limit=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}"
+            raise InvalidOptionError(f"load() has no option {option!r}. {hint}")
+    return default_host().load(name, LoadOptions(**load_options), force=force)
+
+
+def _group(record: PluginRecord) -> str:
+    return "models" if record.manifest is not None else "hooks"
+
+
+def _require_usable(record: PluginRecord, *, force: bool = False) -> None:
+    if record.is_usable:
+        return
+    if record.state is PluginState.INVALID:
+        raise ManifestError(record.explanation, plugin=record.name, dist=record.dist)
+    if force and all(reason.code == MEMORY for reason in record.reasons):
+        logger.warning("plugin %r: %s; going on because of force", record.name, record.explanation)
+        return
+    raise PluginUnavailableError(f"plugin {record.name!r} ({record.dist}) cannot be used here: {record.explanation}")
+
+
+def _clean_up(plugin: ModelPlugin) -> None:
+    try:
+        plugin.cleanup()
+    except Exception:  # the error that led here is the one to show
+        logger.debug("cleanup of %r failed", plugin.name, exc_info=True)

@@ -1,0 +1,125 @@
+"""The load phase of one plugin: import, factory, check of the object. All or nothing."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import logging
+import time
+from typing import Any, cast
+
+from . import settings
+from .errors import PluginLoadError
+from .installed import MODELS_GROUP, EntryPointRef
+from .interfaces import ModelPlugin
+from .records import PluginRecord
+from .stdout_guard import stdout_to_stderr
+
+logger = logging.getLogger(__name__)
+
+SLOW_IMPORT_S = 1.0
+"""Seconds after which an import is worth a warning: heavy imports belong into functions."""
+
+REQUIRED_MEMBERS = (*sorted(ModelPlugin.__abstractmethods__), "__enter__", "__exit__")
+
+
+def load_plugin(record: PluginRecord) -> ModelPlugin:
+    """Import a model plugin, call its factory and check what comes back.
+
+    Raises:
+        PluginLoadError: Any of it failed. With ``INFERENCE_PIO_STRICT=1`` the original error.
+    """
+    factory = load_entry_point(record, MODELS_GROUP)
+    try:
+        with stdout_to_stderr():
+            plugin = factory()
+    except (Exception, SystemExit) as error:
+        if settings.is_strict():
+            raise
+        name = EntryPointRef(MODELS_GROUP, record.name, record.entry_point).attribute
+        raise _load_error(record, f"failed in its factory {name}(): {_said(error)}. {_report_to(record)}") from error
+    _check(plugin, record)
+    return cast("ModelPlugin", plugin)
+
+
+def load_entry_point(record: PluginRecord, group: str) -> Any:
+    """Import what a record's entry point names; for an entry point without an attribute that is the module.
+
+    Raises:
+        PluginLoadError: The import failed, or there is no such attribute. With ``INFERENCE_PIO_STRICT=1`` the original.
+    """
+    reference = EntryPointRef(group, record.name, record.entry_point)
+    started = time.perf_counter()
+    try:
+        with stdout_to_stderr():
+            found: Any = importlib.import_module(reference.module)
+            for name in reference.attribute.split(".") if reference.attribute else ():
+                found = getattr(found, name)
+    except (Exception, SystemExit) as error:
+        if settings.is_strict():
+            raise
+        raise _load_error(record, _import_message(record, reference, error)) from error
+    seconds = time.perf_counter() - started
+    if seconds > SLOW_IMPORT_S:
+        logger.warning(
+            "plugin %r (%s) took %.1f s to import; imports that heavy belong into functions",
+            record.name, record.dist, seconds,
+        )  # fmt: skip
+    return found
+
+
+def _import_message(record: PluginRecord, reference: EntryPointRef, error: BaseException) -> str:
+    if isinstance(error, AttributeError) and getattr(error, "name", None) in reference.attribute.split("."):
+        return (
+            f"has no {reference.attribute!r} in {reference.module}, which its entry point names. {_report_to(record)}"
+        )
+    return f"failed to import: {_said(error)}. {_advice(record, reference, error)}"
+
+
+def _advice(record: PluginRecord, reference: EntryPointRef, error: BaseException) -> str:
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if not missing:
+        return _report_to(record)
+    if f"{reference.module}.".startswith(f"{missing}."):
+        return f"Its files are incomplete: pip install --force-reinstall --no-deps {record.dist_name}"
+    if missing.startswith("inference_pio."):
+        return f"Install it: pip install inference-pio-{missing.split('.')[1]}"
+    return f"Install it: pip install {missing.partition('.')[0]}"
+
+
+def _check(plugin: object, record: PluginRecord) -> None:
+    """Check an object against ``ModelPlugin`` by its members, so that a plugin need not inherit from it."""
+    assert record.manifest is not None, "only plugins with a manifest are loaded"
+    expected = record.manifest.entry_point.class_name
+    if type(plugin).__name__ != expected:
+        raise _load_error(
+            record,
+            f"has a factory that returns a {type(plugin).__name__}, its manifest promises class {expected!r}. "
+            + _report_to(record),
+        )
+    kind = type(plugin)
+    missing = [name for name in REQUIRED_MEMBERS if not callable(getattr(kind, name, None))]
+    if inspect.getattr_static(plugin, "manifest", None) is None:
+        missing.append("manifest")
+    if missing:
+        raise _load_error(record, f"lacks members of ModelPlugin: {', '.join(missing)}. {_report_to(record)}")
+    try:
+        plugin.name = record.name  # type: ignore[attr-defined]  # checked here, by trying
+    except (AttributeError, TypeError) as error:
+        raise _load_error(record, f"does not let its name be set: {error}. {_report_to(record)}") from error
+
+
+def _load_error(record: PluginRecord, message: str) -> PluginLoadError:
+    return PluginLoadError(message, plugin=record.name, dist=record.dist)
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
+    if isinstance(error, ImportError):
+        return str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _report_to(record: PluginRecord) -> str:
+    return f"Tell its author, or try a newer one: pip install -U {record.dist_name}"

@@ -1,0 +1,90 @@
+"""``PluginRecord``: what the host knows of a plugin without having run any of its code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .manifest import Manifest
+
+
+class PluginState(str, Enum):
+    """Where a plugin stands. Only ``READY`` may be loaded."""
+
+    READY = "ready"
+    """Sound, and every gate passed."""
+    INVALID = "invalid"
+    """A defect of the plugin: manifest, entry point, or a name that two distributions claim."""
+    INCOMPATIBLE = "incompatible"
+    """Sound, but not for this machine or environment."""
+    DISABLED = "disabled"
+    """The user said so."""
+    QUARANTINED = "quarantined"
+    """Put aside after it did harm."""
+    LOADED = "loaded"
+    """Its object exists in this process."""
+    FAILED = "failed"
+    """Loading was tried in this process and failed; it is not tried again."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a plugin is in its state, or a remark on a plugin that is ready.
+
+    Attributes:
+        code: Stable, for programs: ``torch-version``, ``memory``, ``manifest-missing`` …
+        message: What is the matter, for people; one sentence without its full stop.
+        fix: What to do about it; empty when there is nothing to do.
+    """
+
+    code: str
+    message: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.fix}" if self.fix else self.message
+
+
+@dataclass(frozen=True)
+class PluginRecord:
+    """One plugin as the index found it.
+
+    Attributes:
+        name: Entry point name in its canonical spelling: what every command takes.
+        dist_name: Distribution that ships it, canonical.
+        dist_version: The distribution's version, ``unknown`` if its metadata does not say.
+        entry_point: The entry point's value, ``package.module:factory``.
+        state: Where it stands.
+        reasons: Why; for a plugin that is ready these are remarks.
+        manifest: Its manifest; ``None`` for a broken one and for plugins that bring hooks only.
+        manifest_path: Where the manifest was found.
+    """
+
+    name: str
+    dist_name: str
+    dist_version: str
+    entry_point: str
+    state: PluginState
+    reasons: tuple[Reason, ...] = ()
+    manifest: Manifest | None = None
+    manifest_path: str | None = None
+
+    @property
+    def dist(self) -> str:
+        """Distribution and version, for messages: ``inference-pio-smollm2 0.1.0``."""
+        return f"{self.dist_name} {self.dist_version}"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether asking for it can succeed."""
+        return self.state in (PluginState.READY, PluginState.LOADED)
+
+    @property
+    def explanation(self) -> str:
+        """All reasons in one text; empty when there is none."""
+        return "; ".join(str(reason).rstrip(".") for reason in self.reasons)

@@ -1,0 +1,53 @@
+"""What the environment decides: every variable that inference-pio reads, in one place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .names import canonical_name
+
+PREFIX = "INFERENCE_PIO_"
+
+
+def cache_dir() -> Path:
+    """Folder for downloaded weights: ``INFERENCE_PIO_CACHE_DIR``, else the user's cache folder. It need not exist."""
+    given = os.environ.get(f"{PREFIX}CACHE_DIR", "").strip()
+    if given:
+        return Path(given).expanduser()
+    # Only asked for when needed: most commands touch no cache.
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("inference-pio", appauthor=False))
+
+
+def is_strict() -> bool:
+    """Whether errors of plugins are raised as they are instead of being wrapped or contained (``INFERENCE_PIO_STRICT=1``)."""
+    return _flag("STRICT")
+
+
+def accept_license_default() -> bool:
+    """Whether the user agreed to weights' terms for all commands (``INFERENCE_PIO_ACCEPT_LICENSE=1``)."""
+    return _flag("ACCEPT_LICENSE")
+
+
+def allowed_plugins() -> frozenset[str] | None:
+    """Names that ``INFERENCE_PIO_PLUGINS`` lists: the only plugins or distributions that may load; ``None``: all may.
+
+    An empty variable counts as not set.
+    """
+    return _names("PLUGINS") or None
+
+
+def disabled_plugins() -> frozenset[str]:
+    """Names of plugins or distributions that ``INFERENCE_PIO_DISABLE`` lists: they never load."""
+    return _names("DISABLE")
+
+
+def _flag(name: str) -> bool:
+    return os.environ.get(PREFIX + name, "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _names(name: str) -> frozenset[str]:
+    listed = os.environ.get(PREFIX + name, "").split(",")
+    return frozenset(canonical_name(item) for item in listed if item.strip())

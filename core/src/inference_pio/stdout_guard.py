@@ -1,0 +1,40 @@
+"""Keeps standard output clean while foreign code runs: it belongs to the answer, or to a program that reads JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Send everything that is written to standard output to standard error instead.
+
+    Both ways are covered: ``print`` goes through ``sys.stdout``, compiled libraries write to file descriptor 1. Both are
+    the whole process's, so other threads' output takes the same way for the time being.
+    """
+    with contextlib.redirect_stdout(sys.stderr), _descriptor_one_to_two():
+        yield
+
+
+@contextlib.contextmanager
+def _descriptor_one_to_two() -> Iterator[None]:
+    saved: int | None = None
+    with contextlib.suppress(OSError, ValueError):  # no such descriptor: a daemon, or a window without a console
+        _flush(sys.__stdout__)
+        saved = os.dup(1)
+        os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        if saved is not None:
+            os.dup2(saved, 1)
+            os.close(saved)
+
+
+def _flush(stream: object) -> None:
+    flush = getattr(stream, "flush", None)
+    if flush is not None:
+        flush()

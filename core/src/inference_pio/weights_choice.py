@@ -1,0 +1,56 @@
+"""Which checkpoint a plugin runs, and whether the user has to agree to its terms first."""
+
+from __future__ import annotations
+
+from .errors import InvalidOptionError, LicenseNotAcceptedError, WeightsNotFoundError
+from .manifest import Manifest, WeightsEntry
+
+CUSTOM_ID = "custom"
+"""``id`` of an entry that was made for a path or source that the manifest does not list."""
+
+
+def weights_entry(manifest: Manifest, weights: str | None) -> WeightsEntry:
+    """Choose the checkpoint.
+
+    Args:
+        manifest: The model's.
+        weights: ``None`` for the default entry, the id or the source of an entry, or any other path or source.
+
+    Raises:
+        WeightsNotFoundError: Nothing was asked for and the manifest lists no weights.
+        InvalidOptionError: ``weights`` is empty.
+    """
+    if weights is None:
+        default = manifest.default_weights()
+        if default is None:
+            raise WeightsNotFoundError(
+                f"the plugin of {manifest.name} brings no default weights. Name a file or source: --weights PATH"
+            )
+        return default
+    if not weights.strip():
+        raise InvalidOptionError("weights is empty: expected a path, a source, or the id of an entry in the manifest")
+    # An entry found by its source keeps its checksum and its terms.
+    listed = next((entry for entry in manifest.weights if weights in (entry.id, entry.source)), None)
+    return listed or WeightsEntry(id=CUSTOM_ID, source=weights)
+
+
+def require_consent(plugin_name: str, entry: WeightsEntry, accepted: bool, already_present: bool) -> None:
+    """Stop unless the user may have these weights.
+
+    Args:
+        plugin_name: For the message.
+        entry: The checkpoint.
+        accepted: Whether the user agreed to its terms.
+        already_present: Whether the file is on this machine already, so that nothing would be downloaded.
+
+    Raises:
+        LicenseNotAcceptedError: The terms need consent that was not given.
+    """
+    if not entry.consent or accepted or already_present:
+        return
+    terms = entry.license or "terms that its manifest does not name"
+    where = f" ({entry.license_url})" if entry.license_url else ""
+    raise LicenseNotAcceptedError(
+        f"the weights {entry.id!r} of plugin {plugin_name!r} come under {terms}{where}. Read them; if you agree, repeat "
+        "with --accept-license (in Python: accept_license=True)"
+    )
