@@ -1,0 +1,70 @@
+"""``inference-pio bench``: how fast a model is on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from ..command import build_command, option
+from ..options import accept_license, as_json, device, dtype, plugin_name, threads, weights
+from ..table import draw_fields
+from ..terminal import write_json
+
+EXAMPLES = """
+inference-pio bench smollm2
+inference-pio bench smollm2 --threads 2 --dtype float32 --json
+"""
+
+
+@build_command("bench", examples=EXAMPLES)
+@plugin_name
+@option(
+    "--batch",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Prompts at once in `batch`.",
+)
+@weights
+@device
+@dtype
+@threads
+@accept_license
+@as_json
+def command(name: str, batch: int, weights: str | None, accept_license: bool, as_json: bool, **options: Any) -> None:
+    """Measure how fast the model NAME is on this machine.
+
+    Loading, decoding, prefill and a batch of prompts. With --json exactly one line is printed, for programs.
+    """
+    from ...host import default_host
+    from ..loading import require_module, with_consent
+    from ..results import results_only
+
+    host = default_host()
+    host.record(name)  # a wrong name is told before anything is imported
+    require_module("inference_pio.runtime", "inference-pio-runtime", "measuring a model")
+    from inference_pio.runtime.bench import run_bench
+
+    with results_only() as out:
+        result = with_consent(
+            lambda accepted, progress: run_bench(
+                name, weights=weights, batch=batch, accept_license=accepted, progress=progress, **options
+            ),
+            host,
+            name,
+            weights,
+            accepted=accept_license,
+        )
+        if as_json:
+            write_json(result, out, one_line=True)
+        else:
+            click.echo(_draw(result), file=out)
+
+
+def _draw(result: Mapping[str, Any]) -> str:
+    return draw_fields(
+        [(key, f"{value:,.2f}" if isinstance(value, float) else str(value)) for key, value in result.items()]
+    )

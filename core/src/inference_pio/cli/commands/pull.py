@@ -1,0 +1,54 @@
+"""``inference-pio pull``: fetch a model's weights ahead of time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..command import build_command
+from ..options import accept_license, as_json, offline, plugin_name, weights
+from ..terminal import write_json
+
+EXAMPLES = """
+inference-pio pull smollm2
+inference-pio pull gemma3 --accept-license
+inference-pio pull smollm2 --json | jq -r .path
+"""
+
+
+@build_command("pull", examples=EXAMPLES)
+@plugin_name
+@weights
+@accept_license
+@offline
+@as_json
+def command(name: str, weights: str | None, accept_license: bool, offline: bool, as_json: bool) -> None:
+    """Download the weights of the model NAME.
+
+    They are verified, and standard output gets their path. Nothing is downloaded when they are there already.
+    """
+    from ...host import default_host
+    from ..loading import with_consent
+    from ..results import results_only
+
+    host = default_host()
+    with results_only() as out:
+        path = with_consent(
+            lambda accepted, progress: host.pull(
+                name, weights, accept_license=accepted, offline=offline, progress=progress
+            ),
+            host,
+            name,
+            weights,
+            accepted=accept_license,
+        )
+        if as_json:
+            write_json({"model": host.record(name).name, "path": str(path), "size_bytes": _size_bytes(path)}, out)
+        else:
+            click.echo(str(path), file=out)
+
+
+def _size_bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

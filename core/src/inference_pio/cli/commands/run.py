@@ -1,0 +1,113 @@
+"""``inference-pio run``: one prompt, one answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from ...errors import EmptyPromptError
+from ..command import build_command, option
+from ..options import ModelFlags, as_json, model_flags, plugin_name
+from ..terminal import is_terminal, note, write_json
+
+if TYPE_CHECKING:
+    from ...interfaces import TextModelPlugin
+    from ..streaming import Answer
+
+EXAMPLES = """
+inference-pio run smollm2 "Why is the sky blue?"
+inference-pio run smollm2 "Write a poem" --temperature 0.8 --seed 1 --max-new-tokens 200
+git diff | inference-pio run smollm2 --system "Write a commit message."
+inference-pio run gemma3 "Once upon a time" --accept-license
+inference-pio run smollm2 "Three colours:" --json | jq -r .text
+"""
+
+
+@build_command("run", examples=EXAMPLES)
+@plugin_name
+@click.argument("prompt", required=False)
+@model_flags
+@option("--raw", is_flag=True, section="Prompt", help="Continue the text as it stands, without the chat template.")
+@as_json
+def command(name: str, prompt: str | None, flags: ModelFlags, raw: bool, as_json: bool) -> None:
+    """Answer PROMPT with the model NAME.
+
+    The answer is printed as it is generated. Without PROMPT, or with -, the prompt is read from standard input (UTF-8,
+    less one line end). Standard output gets the answer and nothing else: byte for byte in a pipe or file, with a line
+    end added on a terminal. Everything else goes to standard error. Ctrl-C keeps what has come and ends with code 130.
+    """
+    from ...host import default_host
+    from ..failures import INTERRUPTED
+    from ..loading import load_text_model
+    from ..results import results_only
+
+    text = _read_prompt(prompt)
+    with results_only() as out:
+        started = time.monotonic()
+        with load_text_model(default_host(), name, flags) as model:
+            load_s = time.monotonic() - started
+            answer = _answer(model, text, flags, raw=raw, out=None if as_json else out)
+        if as_json:
+            write_json(_as_data(model.name, answer, load_s), out, one_line=True)
+        elif is_terminal(out) and answer.text and not answer.text.endswith("\n"):
+            click.echo(file=out)
+        if flags.stats:
+            _print_stats(answer, load_s)
+    if answer.is_interrupted:
+        click.get_current_context().exit(INTERRUPTED)
+
+
+def _read_prompt(prompt: str | None) -> str:
+    if prompt is None and is_terminal(sys.stdin):
+        raise click.UsageError('there is no prompt. For example: inference-pio run smollm2 "Why is the sky blue?"')
+    if prompt is None or prompt == "-":
+        prompt = _read_standard_input()
+    if not prompt:
+        raise EmptyPromptError("the prompt is empty, so there is nothing to answer")
+    return prompt
+
+
+def _read_standard_input() -> str:
+    if sys.stdin is None:
+        raise EmptyPromptError("there is no prompt, and standard input is closed")
+    data = sys.stdin.buffer.read()
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"standard input is not UTF-8 text: byte {error.start} is wrong") from error
+    # Whoever types or echoes a prompt does not mean its line end to be a part of it.
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _answer(model: TextModelPlugin, text: str, flags: ModelFlags, *, raw: bool, out: TextIO | None) -> Answer:
+    from ..streaming import stream_to
+
+    return stream_to(out, model.stream(text, system=flags.system, raw=raw, **flags.sampling))
+
+
+def _as_data(name: str, answer: Answer, load_s: float) -> dict[str, Any]:
+    stats = None
+    if answer.stats:
+        stats = {
+            **dataclasses.asdict(answer.stats),
+            "prefill_tokens_per_s": answer.stats.prefill_tokens_per_s,
+            "decode_tokens_per_s": answer.stats.decode_tokens_per_s,
+            "load_s": load_s,
+        }
+    return {
+        "model": name,
+        "text": answer.text,
+        "token_ids": answer.token_ids,
+        "finish_reason": answer.finish_reason,
+        "stats": stats,
+    }
+
+
+def _print_stats(answer: Answer, load_s: float) -> None:
+    from ..units import readable_stats
+
+    note(readable_stats(answer.stats, load_s) if answer.stats else "interrupted: no statistics", dim=True)

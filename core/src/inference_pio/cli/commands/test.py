@@ -1,0 +1,94 @@
+"""``inference-pio test``: a plugin proves itself where it is installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..command import build_command, option
+from ..options import plugin_name
+
+if TYPE_CHECKING:
+    from ...records import PluginRecord
+
+EXAMPLES = """
+inference-pio test smollm2
+inference-pio test smollm2 --parity      # compare with transformers
+inference-pio test smollm2 -k tokenizer
+inference-pio test smollm2 -- -x --durations=5
+"""
+
+# The same as in the repository's own settings: a wheel does not bring them along.
+MARKERS = (
+    "weights: needs a real checkpoint",
+    "slow: takes more than ten seconds",
+    "gpu: needs a GPU",
+)
+
+
+@build_command("test", examples=EXAMPLES)
+@plugin_name
+@option("--parity", is_flag=True, help="Only the tests that compare with transformers, which must be installed.")
+@option("-k", "keyword", metavar="EXPRESSION", help="Only tests whose names match, as pytest's own -k.")
+@click.argument("pytest_args", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def command(ctx: click.Context, name: str, parity: bool, keyword: str | None, pytest_args: tuple[str, ...]) -> None:
+    """Run the tests that the plugin NAME ships.
+
+    pytest runs them; what follows -- goes to it as it is.
+    """
+    from ...host import default_host
+    from ..loading import require_module
+
+    record = default_host().record(name)
+    folder = _tests_folder(record)
+    require_module("pytest", "pytest", "testing a plugin")
+    if parity:
+        require_module("transformers", "transformers", "comparing with transformers")
+    chosen = " and ".join(f"({part})" for part in ("parity" if parity else None, keyword) if part)
+    arguments = [str(folder), *(["-k", chosen] if chosen else []), *pytest_args]
+    ctx.exit(_exit_code(_run_pytest(folder, arguments)))
+
+
+def _tests_folder(record: PluginRecord) -> Path:
+    """Find the tests beside the plugin's module, without importing it.
+
+    Raises:
+        InferencePioError: The package or its tests are not there.
+    """
+    import importlib.util
+
+    from ...errors import PluginLoadError
+
+    package = record.entry_point.partition(":")[0].strip().rpartition(".")[0]
+    try:
+        # Imports the parents of the package, which hold no plugin code, and not the package itself.
+        spec = importlib.util.find_spec(package) if package else None
+    except (ImportError, ValueError):
+        spec = None
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        if (folder := Path(location) / "tests").is_dir():
+            return folder
+    raise PluginLoadError(f"ships no tests folder in its package {package!r}", plugin=record.name, dist=record.dist)
+
+
+def _run_pytest(folder: Path, arguments: list[str]) -> int:
+    # A process of its own: neither our log handlers nor what we have imported are the plugin's business. No cache
+    # folder: site-packages may be read-only. Import mode: the folder's name, "tests", is every plugin's.
+    own = ["-p", "no:cacheprovider", "--import-mode=importlib", "-o", "markers=" + "\n".join(MARKERS)]
+    process = subprocess.Popen([sys.executable, "-m", "pytest", *own, *arguments])
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # pytest got it too, and reports before it ends
+
+
+def _exit_code(pytest_code: int) -> int:
+    from ..failures import INTERRUPTED
+
+    return {0: 0, 2: INTERRUPTED, 4: 2}.get(pytest_code, 1)

@@ -1,0 +1,26 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+from ..generation import GenerationStats
+
+
+def readable_bytes(count: float) -> str:
+    """Return bytes in decimal units: ``98.4 MB``."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def readable_stats(stats: GenerationStats, load_s: float | None = None) -> str:
+    """Return one line about a generation, and about loading where that belongs to it."""
+    parts = [
+        f"prompt {stats.prompt_tokens} tokens, {stats.prefill_tokens_per_s:.0f} tokens/s",
+        f"answer {stats.new_tokens} tokens, {stats.decode_tokens_per_s:.1f} tokens/s",
+        f"first token after {stats.first_token_s:.2f} s, all after {stats.total_s:.2f} s",
+    ]
+    if load_s is not None:
+        parts.append(f"loaded in {load_s:.2f} s")
+    return " | ".join(parts)
