@@ -1,7 +1,7 @@
 """Tokenizers built from the vocabulary in a GGUF file.
 
-Two kinds: ``gpt2``, byte-level BPE with its merges in the file, and ``llama``, SentencePiece's BPE, whose merges are implied
-by the vocabulary. Other kinds (``bert``, ``t5``, ``rwkv`` …) are not language models that this runtime runs.
+Two kinds: ``gpt2``, byte-level BPE with its merges in the file, and ``llama``, SentencePiece's BPE, whose merges are
+implied by the vocabulary. Other kinds (``bert``, ``t5``, ``rwkv`` …) are not language models that this runtime runs.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _byte_level(vocabulary: GGUFVocabulary, splitter: Any) -> Any:
 
 
 def _respelled_in_bytes(vocabulary: GGUFVocabulary) -> Sequence[str]:
-    """Spell tokens that are written as plain text in byte characters; control and user-defined ones are always plain."""
+    """Spell tokens that are written as plain text in byte characters; control and user-defined ones stay plain."""
     alphabet = byte_alphabet().keys()
     characters = {byte: character for character, byte in byte_alphabet().items()}
     plain = {
@@ -112,7 +112,7 @@ def _sentencepiece(vocabulary: GGUFVocabulary) -> Any:
     replace = normalizers.Replace(" ", SPACE)
     steps = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     if vocabulary.flags.get("add_space_prefix", not is_gemma):
-        # As published: every stretch of text between special tokens gets its own space, as SentencePiece's dummy prefix.
+        # As published: every stretch of text between special tokens gets its own space, SentencePiece's dummy prefix.
         backend.normalizer = normalizers.Sequence([normalizers.Prepend(SPACE), replace])
         steps.append(decoders.Strip(" ", 1, 0))
     else:
@@ -149,6 +149,7 @@ def _finish(backend: Any, vocabulary: GGUFVocabulary, adds_bos: bool, template: 
     special, flags = vocabulary.special, vocabulary.flags
     return Tokenizer(
         backend,
+        vocab_size=len(vocabulary.tokens),
         bos_token_id=special.get("bos"),
         eos_token_id=special.get("eos"),
         pad_token_id=special.get("padding"),

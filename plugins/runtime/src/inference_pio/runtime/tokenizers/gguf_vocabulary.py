@@ -97,7 +97,7 @@ def _special(metadata: Mapping[str, Any], n_tokens: int, source: str) -> dict[st
             continue
         if not isinstance(token_id, int) or not 0 <= token_id < n_tokens:
             raise TokenizerError(
-                f"{source} is damaged: tokenizer.ggml.{name}_token_id is {token_id!r}, its vocabulary has {n_tokens} tokens"
+                f"{source} is damaged: tokenizer.ggml.{name}_token_id is {token_id!r}, of {n_tokens} tokens"
             )
         special[name] = token_id
     return special

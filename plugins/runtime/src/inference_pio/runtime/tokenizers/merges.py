@@ -1,7 +1,7 @@
 """Merges of a BPE vocabulary: read from the file, or recovered from the tokens.
 
-SentencePiece stores no merges: any two neighbouring tokens that together are a token may be merged, the best token first.
-For BPE as the tokenizers library runs it, that is a list of all ways to cut a token into two tokens.
+SentencePiece stores no merges: any two neighbouring tokens that together are a token may be merged, the best token
+first. For BPE as the tokenizers library runs it, that is a list of all ways to cut a token into two tokens.
 """
 
 from __future__ import annotations

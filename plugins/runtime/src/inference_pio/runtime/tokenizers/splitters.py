@@ -1,11 +1,11 @@
 r"""How byte-level vocabularies cut a text before merging: the known values of ``tokenizer.ggml.pre``.
 
-Source of each rule: the models' published ``tokenizer.json``, checked against llama.cpp's ``llama-vocab.cpp``, which holds
-the same patterns rewritten for its own matcher. An unknown value is an error: a wrong splitter gives plausible text and
-wrong numbers.
+Source of each rule: the models' published ``tokenizer.json``, checked against llama.cpp's ``llama-vocab.cpp``, which
+holds the same patterns rewritten for its own matcher. An unknown value is an error: a wrong splitter gives plausible
+text and wrong numbers.
 
-``smollm``: the published tokenizer cuts every digit off first. transformers' GGUF loader (5.23) leaves that step out, which
-changes the tokens of a text where white space stands before a digit.
+``smollm``: the published tokenizer cuts every digit off first. transformers' GGUF loader (5.23) leaves that step out,
+which changes the tokens of a text where white space stands before a digit.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def build_pre_tokenizer(splitter: Splitter) -> Any:
     """Return the splitter as a ``tokenizers`` pre-tokenizer that also spells bytes as characters."""
     from tokenizers import Regex, pre_tokenizers
 
-    steps = [pre_tokenizers.Digits(individual_digits=True)] if splitter.cuts_digits else []
+    steps: list[Any] = [pre_tokenizers.Digits(individual_digits=True)] if splitter.cuts_digits else []
     if splitter.patterns == (_GPT2,):  # the library's own implementation of this pattern is faster
         steps.append(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True))
     else:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class StopMatcher:
     """Passes text on until a stop text appears, and holds back what may be the beginning of one.
 
-    The occurrence that starts first in the whole text ends it, however the text was cut into pieces. The stop text itself
-    is not passed on.
+    The occurrence that starts first in the whole text ends it, however the text was cut into pieces. The stop text
+    itself is not passed on.
 
     Args:
         stops: Texts that end the answer, none of them empty.

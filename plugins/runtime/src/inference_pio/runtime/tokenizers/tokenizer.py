@@ -21,6 +21,7 @@ class Tokenizer:
     template's text depends on it. Whoever puts foreign text into a prompt must remove them first.
 
     Attributes:
+        vocab_size: Token ids are below this. A model may have more rows than that (padding), never fewer.
         bos_token_id: Beginning-of-text token, if there is one.
         eos_token_id: End-of-text token, if there is one.
         pad_token_id: Filler token, if there is one.
@@ -28,6 +29,7 @@ class Tokenizer:
 
     Args:
         backend: A ``tokenizers.Tokenizer``.
+        vocab_size: See above.
         bos_token_id: See above.
         eos_token_id: See above.
         pad_token_id: See above.
@@ -40,6 +42,7 @@ class Tokenizer:
         self,
         backend: Any,
         *,
+        vocab_size: int,
         bos_token_id: int | None = None,
         eos_token_id: int | None = None,
         pad_token_id: int | None = None,
@@ -48,6 +51,7 @@ class Tokenizer:
         chat_template: str | None = None,
     ) -> None:
         self._backend = backend
+        self.vocab_size = vocab_size
         self.bos_token_id = bos_token_id
         self.eos_token_id = eos_token_id
         self.pad_token_id = pad_token_id
@@ -55,11 +59,6 @@ class Tokenizer:
         self._uses_backend_template = add_bos is None and add_eos is None
         self._before = [bos_token_id] if add_bos and bos_token_id is not None else []
         self._behind = [eos_token_id] if add_eos and eos_token_id is not None else []
-
-    @functools.cached_property
-    def vocab_size(self) -> int:
-        """Token ids are below this. A model may have more rows than that (padding), never fewer."""
-        return 1 + max(self._backend.get_vocab(with_added_tokens=True).values(), default=-1)
 
     @functools.cached_property
     def special_token_ids(self) -> frozenset[int]:

@@ -34,6 +34,7 @@ def tokenizer_from_folder(folder: Path, config: Mapping[str, Any] | None = None)
     explicit = "add_bos_token" in settings or "add_eos_token" in settings
     return Tokenizer(
         backend,
+        vocab_size=1 + max(backend.get_vocab(with_added_tokens=True).values(), default=-1),
         bos_token_id=_special_id("bos", backend, settings, fallbacks),
         eos_token_id=_special_id("eos", backend, settings, fallbacks),
         pad_token_id=_special_id("pad", backend, settings, fallbacks),
