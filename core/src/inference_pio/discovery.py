@@ -1,6 +1,6 @@
 """The index: every installed plugin as a frozen record, made without running a line of any plugin.
 
-A plugin's defect is a value here (a record that is ``INVALID``), never an exception, so that one plugin cannot hide another.
+A plugin's defect is a value here (a record that is ``INVALID``), never an exception: one plugin cannot hide another.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import settings
-from .errors import ManifestError
 from .gates import Environment, gate
 from .installed import HOOKS_GROUP, MODELS_GROUP, EntryPointRef, Installed, InstalledDist, scan_installed
-from .manifest import Manifest, parse_manifest
+from .manifest import MANIFEST_NAME, Manifest, check_manifest
 from .manifest_files import ManifestFileError, PackageFolders, find_manifest
 from .names import canonical_name
 from .records import PluginRecord, PluginState, Reason
@@ -83,7 +82,7 @@ class _Indexer:
         )
         try:
             return self._judge(record, reference, dist)
-        except Exception as error: # a defect nobody thought of must not stop the index
+        except Exception as error:  # a defect nobody thought of must not stop the index
             if settings.is_strict():
                 raise
             logger.debug("indexing %r (%s) failed", record.name, record.dist, exc_info=True)
@@ -115,11 +114,12 @@ class _Indexer:
         except ManifestFileError as error:
             return _invalid(record, error.code, str(error))
         record = dataclasses.replace(record, manifest_path=file.path)
-        try:
-            manifest = parse_manifest(file.content, plugin=record.name, dist=record.dist)
-        except ManifestError as error:
-            return _invalid(record, "manifest-broken", error.detail)
-        record = dataclasses.replace(record, manifest=manifest)
+        checked = check_manifest(file.content)
+        manifest = checked.manifest
+        if manifest is None:
+            return _invalid(record, "manifest-broken", f"has a broken {MANIFEST_NAME}: {'; '.join(checked.faults)}")
+        unknown = tuple(_unknown_key(path) for path in checked.unknown)
+        record = dataclasses.replace(record, manifest=manifest, reasons=(*record.reasons, *unknown))
         mismatch = entry_point_mismatch(manifest, reference)
         return _invalid(record, "entry-point-mismatch", mismatch) if mismatch else record
 
@@ -137,6 +137,10 @@ def entry_point_mismatch(manifest: Manifest, reference: EntryPointRef) -> str:
         f"has an entry point that disagrees with its manifest: {reference.value!r} is installed, "
         f"$.entry_point says {expected!r}"
     )
+
+
+def _unknown_key(path: str) -> Reason:
+    return Reason("unknown-key", f"has an unknown key in its manifest: {path}", "It is ignored; is it spelled right?")
 
 
 def _remarks(dist: InstalledDist) -> tuple[Reason, ...]:

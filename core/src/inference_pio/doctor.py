@@ -39,6 +39,13 @@ def core_findings(host: Host) -> list[DoctorFinding]:
     ]
 
 
+def all_findings(host: Host) -> list[DoctorFinding]:
+    """Return core's findings and those of the plugins' checks."""
+    # The checks first: what they load may fail, and then the plugins' states say so.
+    contributed = hook_findings(host)
+    return core_findings(host) + contributed
+
+
 def hook_findings(host: Host) -> list[DoctorFinding]:
     """Run the checks that plugins contribute; one that breaks becomes a finding."""
     return [_run(check) for check in host.hooks.doctor_checks()]

@@ -22,7 +22,7 @@ class SamplingOptions:
         top_k: Keep the k likeliest tokens; 0 keeps all (neutral).
         top_p: Keep the smallest set of tokens whose probabilities reach p, in (0, 1]; neutral: 1.
         min_p: Drop tokens less likely than min_p times the likeliest, in [0, 1]; neutral: 0.
-        repetition_penalty: Divides positive and multiplies negative logits of tokens seen in prompt or answer; neutral: 1.
+        repetition_penalty: Divides positive, multiplies negative logits of tokens seen in prompt or answer; neutral: 1.
         presence_penalty: Subtracted once from logits of tokens seen in the answer; neutral: 0.
         frequency_penalty: Subtracted per occurrence in the answer; neutral: 0.
         logit_bias: Added to the logits of these token ids.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,36 +44,44 @@ class HookRegistry:
 
     def __init__(self) -> None:
         self._manager = _new_manager()
-        self._dists: dict[str, str | None] = {}
+        self._owners: dict[str, tuple[str, str | None]] = {}
 
-    def register(self, plugin: object, name: str, dist: str | None) -> None:
+    def register(self, plugin: object, name: str, dist: str | None = None, kind: str = "") -> None:
         """Add a plugin's implementations.
 
         Raises:
             PluginLoadError: An implementation does not fit, or the name is taken; nothing was added.
         """
         hooks = _marked_functions(plugin)
+        key = f"{kind}:{name}:{dist or ''}"
         try:
-            if self._manager.has_plugin(name):
-                raise ValueError(f"the name {name!r} is registered already")
-            _rehearse(hooks, name)
-            self._manager.register(hooks, name)
+            if self._manager.has_plugin(key):
+                raise ValueError("it is registered already")
+            _rehearse(hooks)
+            self._manager.register(hooks, key)
         except (pluggy.PluginValidationError, ValueError) as error:
             raise PluginLoadError(f"has hooks that do not fit: {error}", plugin=name, dist=dist) from error
-        self._dists[name] = dist
+        self._owners[key] = (name, dist)
 
     def unregister(self, name: str) -> None:
-        """Forget a plugin's implementations."""
-        if self._manager.has_plugin(name):
-            self._manager.unregister(name=name)
-            del self._dists[name]
+        """Forget the implementations of all plugins of this name."""
+        for key in [key for key, (owner, _) in self._owners.items() if owner == name]:
+            self._manager.unregister(name=key)
+            del self._owners[key]
 
     def implementations(self, hook: str) -> Iterator[Implementation]:
         """Yield the implementations of a hook in calling order: last registered first, ``tryfirst`` before all."""
         caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
         for found in reversed(caller.get_hookimpls()):
-            name = found.plugin_name
-            yield Implementation(hook, name, self._dists.get(name), found.function, tuple(found.argnames))
+            name, dist = self._owners[found.plugin_name]
+            yield Implementation(hook, name, dist, found.function, tuple(found.argnames))
+
+
+class _Functions:
+    """Holds hook functions as attributes. Compared by identity: pluggy refuses equal plugins."""
+
+    def __init__(self, functions: Mapping[str, Any]) -> None:
+        vars(self).update(functions)
 
 
 def _new_manager() -> pluggy.PluginManager:
@@ -83,14 +90,14 @@ def _new_manager() -> pluggy.PluginManager:
     return manager
 
 
-def _marked_functions(plugin: object) -> types.SimpleNamespace:
+def _marked_functions(plugin: object) -> _Functions:
     """Return the functions of a module or object that carry the ``hookimpl`` marker.
 
     Looked up without evaluating properties: reading one of a model that is not loaded yet raises.
     """
     marker = f"{hookspecs.PROJECT}_impl"
     names = [n for n in dir(plugin) if getattr(_unbound(plugin, n), marker, None) is not None]
-    return types.SimpleNamespace(**{name: getattr(plugin, name) for name in names})
+    return _Functions({name: getattr(plugin, name) for name in names})
 
 
 def _unbound(plugin: object, name: str) -> object:
@@ -98,16 +105,20 @@ def _unbound(plugin: object, name: str) -> object:
     return found.__func__ if isinstance(found, (staticmethod, classmethod)) else found
 
 
-def _rehearse(hooks: types.SimpleNamespace, name: str) -> None:
+def _rehearse(hooks: _Functions) -> None:
     """Register in a manager that is thrown away, so that the real one never holds half a plugin."""
     manager = _new_manager()
     known = {hook for hook in vars(manager.hook) if hook.startswith(HOOK_PREFIX)}
-    manager.register(hooks, name)
-    plugin = manager.get_plugin(name)
-    for caller in manager.get_hookcallers(plugin) or ():
-        (implementation,) = (i for i in caller.get_hookimpls() if i.plugin_name == name)
+    manager.register(hooks, "rehearsal")
+    for caller, implementation in _pairs(manager, hooks):
         if implementation.hookwrapper or implementation.wrapper:
             raise ValueError(f"{caller.name} is a wrapper; hooks are called one by one, so there is nothing to wrap")
         if not caller.has_spec() and not implementation.optionalhook:
             near = nearest_names(caller.name, known, limit=1)
             raise ValueError(f"there is no hook {caller.name}" + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def _pairs(manager: pluggy.PluginManager, hooks: _Functions) -> Iterator[tuple[pluggy.HookCaller, pluggy.HookImpl]]:
+    for caller in manager.get_hookcallers(hooks) or ():
+        for implementation in caller.get_hookimpls():
+            yield caller, implementation

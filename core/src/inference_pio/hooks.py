@@ -44,18 +44,19 @@ class HookCaller:
         self._lock = threading.RLock()
         self._reported: set[tuple[str, str]] = set()
 
-    def register(self, plugin: object, name: str, *, dist: str | None = None) -> None:
+    def register(self, plugin: object, name: str, *, dist: str | None = None, kind: str = "") -> None:
         """Add all hook implementations of a module or object, or none of them.
 
         Args:
             plugin: Holds functions marked with ``hookimpl``. The last one registered is asked first.
-            name: For messages; a second plugin of this name is refused.
+            name: For messages; a second plugin of the same name, distribution and kind is refused.
             dist: Distribution and version, for messages.
+            kind: Keeps a model and hooks of one name apart.
 
         Raises:
             PluginLoadError: An implementation's signature does not fit its hook, or there is no such hook.
         """
-        self._registry.register(plugin, name, dist)
+        self._registry.register(plugin, name, dist, kind)
 
     def unregister(self, name: str) -> None:
         """Forget a plugin's implementations; nothing happens if there is none of this name."""

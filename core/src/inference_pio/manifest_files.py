@@ -1,8 +1,10 @@
 """Where a plugin's manifest lies: found by listing folders, never by importing a package.
 
-``importlib.util.find_spec`` would import the parent packages, which is code of somebody; so the rules of the import system
-that matter here are applied to folder listings.
+``importlib.util.find_spec`` would import the parent packages, which is code of somebody; so the rules of the import
+system that matter here are applied to folder listings.
 """
+# Hundreds of paths are looked at, and a Path object for each costs more than the look.
+# ruff: noqa: PTH116, PTH118, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -93,8 +95,8 @@ class PackageFolders:
 def find_manifest(reference: EntryPointRef, dist: InstalledDist, folders: PackageFolders) -> ManifestFile:
     """Read the manifest of an entry point.
 
-    The file beside the module wins, since it is what the installed code was written with; the copy in the ``.dist-info``
-    is for packages that lie in no folder.
+    The file beside the module wins, since it is what the code there was written with; the copy in the ``.dist-info`` is
+    for packages that lie in no folder.
 
     Raises:
         ManifestFileError: There is none, or it cannot be read.
@@ -135,7 +137,7 @@ def read_inside(path: str, folder: str) -> bytes:
 
 
 def _project_folders(reference: EntryPointRef, dist: InstalledDist, folders: PackageFolders) -> Iterator[str]:
-    """Yield where an editable install's sources may hold the module's package, for build tools that leave no path entry."""
+    """Yield where an editable install's sources hold the module, for build tools that leave no path entry."""
     if folders.beside(reference.module):
         return
     root = _editable_root(dist)

@@ -22,7 +22,7 @@ def cache_dir() -> Path:
 
 
 def is_strict() -> bool:
-    """Whether errors of plugins are raised as they are instead of being wrapped or contained (``INFERENCE_PIO_STRICT=1``)."""
+    """Whether plugins' errors are raised as they are, neither wrapped nor contained (``INFERENCE_PIO_STRICT=1``)."""
     return _flag("STRICT")
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 def stdout_to_stderr() -> Iterator[None]:
     """Send everything that is written to standard output to standard error instead.
 
-    Both ways are covered: ``print`` goes through ``sys.stdout``, compiled libraries write to file descriptor 1. Both are
-    the whole process's, so other threads' output takes the same way for the time being.
+    Both ways are covered: ``print`` goes through ``sys.stdout``, compiled libraries write to file descriptor 1. Both
+    are the whole process's, so other threads' output takes the same way for the time being.
     """
     with contextlib.redirect_stdout(sys.stderr), _descriptor_one_to_two():
         yield

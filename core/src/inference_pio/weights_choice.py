@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import settings
 from .errors import InvalidOptionError, LicenseNotAcceptedError, WeightsNotFoundError
+from .hookspecs import WeightsRequest
 from .manifest import Manifest, WeightsEntry
+
+if TYPE_CHECKING:
+    from .generation import LoadOptions
+    from .hooks import HookCaller
 
 CUSTOM_ID = "custom"
 """``id`` of an entry that was made for a path or source that the manifest does not list."""
@@ -51,6 +60,28 @@ def require_consent(plugin_name: str, entry: WeightsEntry, accepted: bool, alrea
     terms = entry.license or "terms that its manifest does not name"
     where = f" ({entry.license_url})" if entry.license_url else ""
     raise LicenseNotAcceptedError(
-        f"the weights {entry.id!r} of plugin {plugin_name!r} come under {terms}{where}. Read them; if you agree, repeat "
-        "with --accept-license (in Python: accept_license=True)"
+        f"the weights {entry.id!r} of plugin {plugin_name!r} come under {terms}{where}. Read them; if you agree, "
+        "repeat with --accept-license (in Python: accept_license=True)"
     )
+
+
+def fetch_weights(hooks: HookCaller, plugin_name: str, manifest: Manifest, options: LoadOptions) -> Path:
+    """Return a local path of the checkpoint to run; it is downloaded if need be, and if the user agreed to its terms.
+
+    Args:
+        hooks: Who knows the sources.
+        plugin_name: For messages.
+        manifest: The model's.
+        options: Of these ``weights``, ``accept_license``, ``offline`` and ``progress`` count.
+
+    Raises:
+        WeightsError: There are no such weights, the user has not agreed to their terms, or the download failed.
+    """
+    entry = weights_entry(manifest, options.weights)
+    folder = settings.cache_dir()
+    accepted = options.accept_license or settings.accept_license_default()
+    # Whether the file is there costs a look at the cache, so it is asked only where the answer matters.
+    present = entry.consent and not accepted and hooks.weights_present(entry, folder)
+    require_consent(plugin_name, entry, accepted, present)
+    request = WeightsRequest(entry=entry, cache_dir=folder, offline=options.offline, progress=options.progress)
+    return hooks.resolve_weights(request)

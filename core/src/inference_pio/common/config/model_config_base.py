@@ -1,26 +1,25 @@
 """``BaseConfig``: what every model configuration shares.
 
-A configuration is data. Its field names are the checkpoint's (``config.json``), every field has a default, and a key that
-a configuration does not know is an error unless it is listed as ignorable: a setting of a checkpoint is never lost in
-silence.
+A configuration is data. Its field names are the checkpoint's (``config.json``), every field has a default, and a key
+that a configuration does not know is an error unless it is listed as ignorable: a setting of a checkpoint is never lost
+in silence.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import logging
 import os
-import typing
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
-
 from ...errors import ConfigError
+from ...names import nearest_names
+from .field_types import checked_value, field_types
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -40,6 +39,16 @@ IGNORABLE_KEYS: frozenset[str] = frozenset(
         "auto_map", "custom_pipelines", "trust_remote_code",
     }
 )  # fmt: skip
+
+_KEYS_THAT_NAME_CODE = ("auto_map", "custom_pipelines")
+
+_AT_LEAST_ONE = frozenset(
+    {
+        "vocab_size", "max_position_embeddings", "hidden_size", "intermediate_size", "head_dim",
+        "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+    }
+)  # fmt: skip
+"""Sizes without which there is no model; other counts (shared experts, extra prediction layers) may be 0."""
 
 
 @dataclass
@@ -66,22 +75,28 @@ class BaseConfig:
     tie_word_embeddings: bool = False
 
     def __post_init__(self) -> None:
-        """Check every field's type and that sizes are positive.
+        """Check every field's type, and that sizes are not negative and the vital ones not 0.
+
+        Lossless conversions are made: a whole number in a ``float`` field, a list in a ``tuple`` field.
 
         Raises:
-            ConfigError: A value has a wrong type, or a size is not positive.
+            ConfigError: A value has a wrong type, is not a number (NaN), or a size is too small.
         """
-        for name, hint in typing.get_type_hints(type(self)).items():
-            if typing.get_origin(hint) is ClassVar or name not in self.__dataclass_fields__:
-                continue
+        own: type = type(self)
+        for name, kind in field_types(own).items():
             try:
-                value = msgspec.convert(getattr(self, name), hint, strict=True)
-            except msgspec.ValidationError as error:
+                value = checked_value(getattr(self, name), kind)
+            except ValueError as error:
                 raise ConfigError(f"{type(self).__name__}.{name} = {getattr(self, name)!r}: {error}") from error
             setattr(self, name, value)
-            is_size = name.endswith("_size") or name.startswith("num_") or name == "max_position_embeddings"
-            if is_size and isinstance(value, int) and not isinstance(value, bool) and value < 1:
-                raise ConfigError(f"{type(self).__name__}.{name} = {value}: must be at least 1")
+            self._check_size(name, value)
+
+    def _check_size(self, name: str, value: object) -> None:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return
+        least = 1 if name in _AT_LEAST_ONE else 0
+        if value < least and (name in _AT_LEAST_ONE or name.startswith("num_") or name.endswith("_size")):
+            raise ConfigError(f"{type(self).__name__}.{name} = {value}: must be at least {least}")
 
     @property
     def eos_token_ids(self) -> tuple[int, ...]:
@@ -94,31 +109,38 @@ class BaseConfig:
         """Build a configuration from a mapping.
 
         Raises:
-            ConfigError: A key is unknown and not ignorable (the message has the nearest field), or a value does not fit.
+            ConfigError: A key is unknown and not ignorable (the message has the nearest field), or a value is wrong.
         """
-        known = {f.name for f in dataclasses.fields(cls) if f.init}
-        unknown = [key for key in data if key not in known and key not in cls.ignorable_keys]
+        known = [f.name for f in dataclasses.fields(cls) if f.init]
+        unknown = [str(key) for key in data if key not in known and key not in cls.ignorable_keys]
         if unknown:
-            hints = []
-            for key in unknown:
-                nearest = difflib.get_close_matches(key, known, n=1)
-                hints.append(f"{key!r}" + (f" (did you mean {nearest[0]!r}?)" if nearest else ""))
             raise ConfigError(
-                f"{cls.__name__} does not know {', '.join(hints)}. The checkpoint may need a newer version of this plugin."
+                f"{cls.__name__} does not know {', '.join(_with_nearest(key, known) for key in unknown)}. "
+                "The checkpoint may need a newer version of this plugin"
             )
-        for key in ("auto_map", "custom_pipelines"):
+        for key in _KEYS_THAT_NAME_CODE:
             if key in data:
-                logger.warning("the checkpoint's %r names code; it is ignored: code comes from installed plugins only", key)
+                logger.warning(
+                    "the checkpoint's %r names code; it is ignored: code comes from installed plugins only", key
+                )
         return cls(**{key: value for key, value in data.items() if key in known})
 
     @classmethod
     def from_hugging_face(cls, data: Mapping[str, Any]) -> Self:
-        """Build a configuration from the content of a checkpoint's ``config.json``; subclasses translate old spellings."""
+        """Build a configuration from a checkpoint's ``config.json``; subclasses translate old spellings.
+
+        Raises:
+            ConfigError: As ``from_dict``.
+        """
         return cls.from_dict(data)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as plain data; ``from_dict`` takes it back."""
-        return dataclasses.asdict(self)
+        import msgspec
+
+        settable = [f.name for f in dataclasses.fields(self) if f.init]
+        plain: dict[str, Any] = msgspec.to_builtins({name: getattr(self, name) for name in settable})
+        return plain
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
@@ -136,11 +158,22 @@ class BaseConfig:
         return cls.from_hugging_face(data)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all fields as JSON; the file is replaced as a whole or not at all."""
+        """Write all fields as JSON; the file is replaced as a whole or not at all.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
         target = Path(path)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
             temporary.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
-            os.replace(temporary, target)
+            temporary.replace(target)
+        except (OSError, TypeError) as error:
+            raise ConfigError(f"cannot write the configuration {os.fspath(path)}: {error}") from error
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _with_nearest(key: str, known: list[str]) -> str:
+    nearest = nearest_names(key, known, limit=1)
+    return f"{key!r}" + (f" (did you mean {nearest[0]!r}?)" if nearest else "")
