@@ -1,7 +1,7 @@
 """Every check of this repository: `nox` runs the default sessions, and so does CI; `nox --list` names them all.
 
-Nothing is listed by hand: a folder below plugins/ that holds a pyproject.toml takes part at once. Tests run against built
-wheels, so that what is tested is what would be published; pip resolves their dependencies as a user's pip would.
+Nothing is listed by hand: a folder below plugins/ that holds a pyproject.toml takes part at once. Tests run against
+built wheels, so that what is tested is what would be published; pip resolves their dependencies as a user's pip would.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 PLUGINS = {path.parent.name: path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml"))}
 DISTS = {"core": ROOT / "core", **PLUGINS}
+PROMPT = "The capital of France is"
 CORE_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 PYTHON = "3.11"  # of every other session: nothing else of ours depends on the minor version, and torch is big
 
@@ -92,7 +93,7 @@ def local_constraints(session: nox.Session) -> Path:
 
 
 def install(session: nox.Session, *requirements: str, constraints: Path = CONSTRAINTS) -> None:
-    """Install with pinned versions, our own distributions as wheels. Only what gets imported is compiled: torch is big."""
+    """Install pinned versions, and our own distributions as wheels. Nothing is compiled ahead of use: torch is big."""
     local = ("-c", str(local_constraints(session))) if any(r.startswith("inference-pio") for r in requirements) else ()
     session.install("--no-compile", "-c", str(constraints), *local, *requirements)
     # One folder for all sessions, so that a checkpoint is downloaded once.
@@ -147,7 +148,7 @@ def repo(session: nox.Session) -> None:
 def core(session: nox.Session) -> None:
     """Test the host where there is no torch, on every Python."""
     install(session, requirement("core"))
-    session.run("python", "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('torch') and 'torch is installed')")
+    session.run("python", "-c", "from importlib.util import find_spec; assert not find_spec('torch'), 'torch is here'")
     pytest(session, *test_targets("core"))
 
 
@@ -166,7 +167,7 @@ def together(session: nox.Session) -> None:
     for command in ("list", "doctor"):
         json.loads(str(session.run("inference-pio", command, "--json", silent=True)))
     for model in models():
-        session.run("inference-pio", "run", model, "--temperature", "0", "--max-new-tokens", "8", "The capital of France is")
+        session.run("inference-pio", "run", model, "--temperature", "0", "--max-new-tokens", "8", PROMPT)
     pytest(session, "-m", "weights", "--pyargs", *(target for name in DISTS for target in test_targets(name)))
 
 

@@ -1,0 +1,1 @@
+"""Invariants of the repository: what no single distribution's tests can see."""
