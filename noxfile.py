@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,14 @@ def pytest(session: nox.Session, *arguments: str) -> None:
     session.run("pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *arguments, *session.posargs)
 
 
+def test_dists(session: nox.Session, names: Iterable[str], marks: str) -> None:
+    """Run the tests of some distributions; one without tests is an error."""
+    targets = {name: test_targets(name) for name in names}
+    if untested := [name for name, found in targets.items() if not found]:
+        session.error(f"no tests: {', '.join(untested)}")
+    pytest(session, "-m", marks, "--pyargs", *(target for found in targets.values() for target in found))
+
+
 # Default sessions ----------------------------------------------------------------------------------------------------
 
 
@@ -149,7 +158,7 @@ def core(session: nox.Session) -> None:
     """Test the host where there is no torch, on every Python."""
     install(session, requirement("core"))
     session.run("python", "-c", "from importlib.util import find_spec; assert not find_spec('torch'), 'torch is here'")
-    pytest(session, *test_targets("core"))
+    test_dists(session, ["core"], "not weights")
 
 
 @nox.session(python=PYTHON)
@@ -157,7 +166,7 @@ def core(session: nox.Session) -> None:
 def plugin(session: nox.Session, name: str) -> None:
     """Test one plugin beside nothing but what it depends on; offline, without real checkpoints."""
     install(session, requirement(name))
-    pytest(session, "-m", "not weights", "--pyargs", *test_targets(name))
+    test_dists(session, [name], "not weights")
 
 
 @nox.session(python=PYTHON)
@@ -168,7 +177,7 @@ def together(session: nox.Session) -> None:
         json.loads(str(session.run("inference-pio", command, "--json", silent=True)))
     for model in models():
         session.run("inference-pio", "run", model, "--temperature", "0", "--max-new-tokens", "8", PROMPT)
-    pytest(session, "-m", "weights", "--pyargs", *(target for name in DISTS for target in test_targets(name)))
+    test_dists(session, DISTS, "weights")
 
 
 # Opt-in sessions: nox -s NAME ----------------------------------------------------------------------------------------
@@ -181,7 +190,7 @@ def minimums(session: nox.Session, name: str) -> None:
     lowest = Path(session.create_tmp()) / "minimums.txt"
     lowest.write_text("".join(f"{pin}\n" for pin in lowest_versions()), encoding="utf-8")
     install(session, requirement(name), constraints=lowest)
-    pytest(session, "-m", "not weights", "--pyargs", *test_targets(name))
+    test_dists(session, [name], "not weights")
 
 
 def lowest_versions() -> list[str]:

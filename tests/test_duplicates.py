@@ -7,6 +7,7 @@ import itertools
 import re
 from collections import defaultdict
 from pathlib import Path
+from typing import TypeGuard
 
 from .layout import MODELS, Dist
 
@@ -24,13 +25,16 @@ def normalised_lines(path: Path, model: Dist) -> list[tuple[int, str]]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             left_out.update(range(node.lineno, node.body[0].lineno))
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            left_out.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        elif is_import_or_docstring(node):
             left_out.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     name = re.compile(re.escape(model.word), re.IGNORECASE)
     lines = ((number, re.sub(r"\s*#.*", "", line).strip()) for number, line in enumerate(text.splitlines(), 1))
     return [(n, name.sub("MODEL", line)) for n, line in lines if re.search(r"\w", line) and n not in left_out]
+
+
+def is_import_or_docstring(node: ast.AST) -> TypeGuard[ast.stmt]:
+    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return is_text or isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def windows(model: Dist) -> dict[tuple[str, ...], str]:
