@@ -7,6 +7,7 @@ import functools
 import importlib
 import io
 import logging
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from .. import __version__
 from . import commands, logs
 from .command import CONTEXT_SETTINGS, State, global_options, write_block
 from .failures import EXIT_CODES, report
+from .results import open_standard_streams
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +94,7 @@ class App(click.Group):
         """
         try:
             super().invoke(ctx)
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
         except (KeyboardInterrupt, BrokenPipeError) as error:
             ctx.exit(report(error, debug=False))
 
@@ -129,8 +130,11 @@ app.params += global_options(hidden=False)
 
 def run(args: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; never raises for an expected failure."""
+    open_standard_streams()
     state = State()
     logs.configure(verbose=False, debug=False)
+    if any(name.startswith("_") and name.endswith("_COMPLETE") for name in os.environ):
+        logging.disable()  # a shell asks for completions: a warning would land in the middle of the line being typed
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a character that the terminal lacks must not end an answer
     try:

@@ -31,7 +31,8 @@ def complete_weights(ctx: click.Context, param: click.Parameter, incomplete: str
     try:
         from ..host import default_host
 
-        manifest = default_host().record(ctx.params["name"]).manifest
+        # click gives up parsing at the option without its value, before it has matched the arguments.
+        manifest = default_host().record(ctx.params.get("name") or ctx.args[0]).manifest
     except Exception:  # noqa: BLE001 - as above; no name yet, an unknown one, no index
         return items
     ids = [entry.id for entry in manifest.weights] if manifest else []

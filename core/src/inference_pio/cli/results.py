@@ -7,7 +7,6 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TextIO
 
 from .terminal import is_terminal
@@ -22,29 +21,38 @@ def results_only() -> Iterator[TextIO]:
 
     The stream is UTF-8 without newline translation: what a program reads is the answer, byte for byte.
     """
-    if sys.stdout is None:  # closed by whoever started us
-        with Path(os.devnull).open("w") as nowhere:
-            yield nowhere
-        return
     if is_terminal(sys.stdout) or not _is_descriptor(sys.stdout, 1):
         yield sys.stdout
         return
     sys.stdout.flush()
     kept = os.dup(1)
-    _redirect(1, to=2)
+    os.dup2(2, 1)
     out = os.fdopen(kept, "w", encoding="utf-8", errors="replace", newline="")
     try:
         yield out
     finally:
-        with contextlib.suppress(OSError):  # a closed standard error must not cost the answer
-            sys.stdout.flush()
+        sys.stdout.flush()
         os.dup2(kept, 1)
         out.close()
 
 
+def open_standard_streams() -> None:
+    """Give closed standard streams (``2>&-``) somewhere to write to, so that nothing else has to think of them.
+
+    Otherwise the next file that anybody opens would become descriptor 2, and get the messages.
+    """
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, descriptor)
+            if nowhere != descriptor:
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
+
+
 def drop_standard_output() -> None:
     """Send the rest of standard output nowhere: its reader has gone, and the interpreter's last flush must not fail."""
-    if sys.stdout is not None and _is_descriptor(sys.stdout, 1):
+    if _is_descriptor(sys.stdout, 1):
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, 1)
         os.close(devnull)
@@ -55,12 +63,3 @@ def _is_descriptor(stream: TextIO, number: int) -> bool:
         return stream.fileno() == number
     except (OSError, io.UnsupportedOperation):
         return False
-
-
-def _redirect(descriptor: int, *, to: int) -> None:
-    try:
-        os.dup2(to, descriptor)
-    except OSError:  # ``to`` is closed
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, descriptor)
-        os.close(devnull)

@@ -11,9 +11,9 @@ from typing import Any, TextIO
 import click
 
 
-def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person reads from or types into this stream; ``None`` is a closed one."""
-    return stream is not None and not stream.closed and stream.isatty()
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person reads from or types into this stream."""
+    return not stream.closed and stream.isatty()
 
 
 def can_ask() -> bool:
@@ -21,17 +21,17 @@ def can_ask() -> bool:
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
-def can_draw(stream: TextIO | None) -> bool:
+def can_draw(stream: TextIO) -> bool:
     """Whether this stream can show things that move, such as a progress bar."""
     return is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
 
-def has_colour(stream: TextIO | None) -> bool:
+def has_colour(stream: TextIO) -> bool:
     """Whether colour belongs on this stream (see no-color.org)."""
     return can_draw(stream) and not os.environ.get("NO_COLOR")
 
 
-def styled(text: str, stream: TextIO | None, **style: Any) -> str:
+def styled(text: str, stream: TextIO, **style: Any) -> str:
     """Return ``text`` in a style of ``click.style``, or as it is where colour does not belong."""
     return click.style(text, **style) if has_colour(stream) else text
 

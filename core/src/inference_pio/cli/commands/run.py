@@ -66,14 +66,16 @@ def _read_prompt(prompt: str | None) -> str:
         raise click.UsageError('there is no prompt. For example: inference-pio run smollm2 "Why is the sky blue?"')
     if prompt is None or prompt == "-":
         prompt = _read_standard_input()
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:  # bytes that Python could not decode
+        raise click.UsageError("the prompt is not valid text in this locale's encoding") from error
     if not prompt:
         raise EmptyPromptError("the prompt is empty, so there is nothing to answer")
     return prompt
 
 
 def _read_standard_input() -> str:
-    if sys.stdin is None:
-        raise EmptyPromptError("there is no prompt, and standard input is closed")
     data = sys.stdin.buffer.read()
     try:
         text = data.decode("utf-8")

@@ -55,25 +55,18 @@ def command(ctx: click.Context, name: str, parity: bool, keyword: str | None, py
 
 
 def _tests_folder(record: PluginRecord) -> Path:
-    """Find the tests beside the plugin's module, without importing it.
+    """Find the tests beside the plugin's manifest, so that nothing is imported to look for them.
 
     Raises:
-        InferencePioError: The package or its tests are not there.
+        PluginLoadError: The plugin brings none.
     """
-    import importlib.util
-
     from ...errors import PluginLoadError
 
-    package = record.entry_point.partition(":")[0].strip().rpartition(".")[0]
-    try:
-        # Imports the parents of the package, which hold no plugin code, and not the package itself.
-        spec = importlib.util.find_spec(package) if package else None
-    except (ImportError, ValueError):
-        spec = None
-    for location in (spec.submodule_search_locations or ()) if spec else ():
-        if (folder := Path(location) / "tests").is_dir():
-            return folder
-    raise PluginLoadError(f"ships no tests folder in its package {package!r}", plugin=record.name, dist=record.dist)
+    folder = Path(record.manifest_path).parent / "tests" if record.manifest_path else None
+    if folder is None or not folder.is_dir():
+        package = record.entry_point.partition(":")[0].rpartition(".")[0]
+        raise PluginLoadError(f"ships no tests folder in its package {package}", plugin=record.name, dist=record.dist)
+    return folder
 
 
 def _run_pytest(folder: Path, arguments: list[str]) -> int:

@@ -1,0 +1,168 @@
+"""A host of its own for each command line that runs: core's dependencies, and only the plugins that a test installs."""
+
+import dataclasses
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import inference_pio
+
+collect_ignore = ["fake_plugins"]  # run by the command line, where they are installed
+
+FAKES = Path(__file__).parent / "fake_plugins"
+TIMEOUT_S = 60
+
+
+@dataclasses.dataclass
+class Site:
+    """A folder that serves as site-packages: distributions are written into it the way pip leaves them."""
+
+    folder: Path
+
+    def install(self, dist, entry_points, files=(), version="1.0"):
+        """Write a distribution: its .dist-info, and copies of files or folders."""
+        info = self.folder / f"{dist.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text("".join(f"[{group}]\n{line}\n" for group, line in entry_points.items()))
+        (info / "INSTALLER").write_text("pip\n")
+        for file in files:
+            target = self.folder / file.name
+            shutil.copytree(file, target) if file.is_dir() else shutil.copy(file, target)
+        return self
+
+    def install_echo(self, name="echo"):
+        return self.install(
+            f"inference-pio-{name}",
+            {"inference_pio.models": f"{name} = echo_model.plugin:create_echo_plugin"},
+            [FAKES / "echo_model"],
+        )
+
+    def install_hooks(self):
+        return self.install(
+            "inference-pio-echo-hooks", {"inference_pio.hooks": "echo-hooks = echo_hooks"}, [FAKES / "echo_hooks.py"]
+        )
+
+    def install_module(self, dist, group, line, name, source):
+        """Write a distribution of one module."""
+        (self.folder / f"{name}.py").write_text(source)
+        return self.install(dist, {group: line})
+
+
+@dataclasses.dataclass
+class CommandLine:
+    """Runs ``python -m inference_pio`` with a site, and without whatever else is installed here."""
+
+    search_path: list[Path]
+    home: Path
+
+    @property
+    def environment(self):
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("INFERENCE_PIO_", "_INFERENCE"))}
+        return {
+            **kept,
+            "PYTHONPATH": os.pathsep.join(map(str, self.search_path)),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.home / "state"),
+            "XDG_CACHE_HOME": str(self.home / "cache"),
+            "INFERENCE_PIO_CACHE_DIR": str(self.home / "weights"),
+            "COLUMNS": "100",
+            "TERM": "xterm",
+        }
+
+    def argv(self, *args):
+        # -S: no site-packages, so that the plugins of the environment that runs the tests stay out.
+        return [sys.executable, "-S", "-m", "inference_pio", *args]
+
+    def run(self, *args, input="", env=None, **kwargs):
+        return subprocess.run(
+            self.argv(*args),
+            input=input.encode() if isinstance(input, str) else input,
+            capture_output=True,
+            env={**self.environment, **(env or {})},
+            cwd=self.home,
+            timeout=TIMEOUT_S,
+            **kwargs,
+        )
+
+    def python(self, code, **env):
+        """Run Python code with the same imports."""
+        return subprocess.run(
+            [sys.executable, "-S", "-c", code],
+            capture_output=True,
+            env={**self.environment, **env},
+            cwd=self.home,
+            timeout=TIMEOUT_S,
+        )
+
+    def popen(self, *args, env=None, **kwargs):
+        return subprocess.Popen(
+            self.argv(*args), env={**self.environment, **(env or {})}, cwd=self.home, bufsize=0, **kwargs
+        )
+
+
+def _link_with_dependencies(folder, names):
+    """Link distributions and all they need into a folder, from wherever they are installed."""
+    done, wanted = set(), list(names)
+    while wanted:
+        name = re.split(r"[^\w.-]", wanted.pop())[0]
+        if name in done:
+            continue
+        done.add(name)
+        try:
+            dist = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # for another Python or system
+        wanted += [need for need in dist.requires or () if "extra ==" not in need]
+        for top in {file.parts[0] for file in dist.files or () if file.parts[0] not in ("..", "__pycache__")}:
+            source, target = Path(dist.locate_file(top)), folder / top
+            if source.exists() and not target.exists():
+                target.symlink_to(source)
+
+
+@pytest.fixture(scope="session")
+def host_packages(tmp_path_factory):
+    """Core's dependencies and core, without plugins."""
+    folder = tmp_path_factory.mktemp("host")
+    needs = [need for need in importlib.metadata.requires("inference-pio") if "extra ==" not in need]
+    _link_with_dependencies(folder, needs)
+    (folder / "inference_pio").symlink_to(Path(inference_pio.__file__).parent)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def test_packages(tmp_path_factory):
+    """pytest and what it needs."""
+    folder = tmp_path_factory.mktemp("pytest")
+    _link_with_dependencies(folder, ["pytest"])
+    return folder
+
+
+@pytest.fixture
+def site(tmp_path):
+    """An empty site."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    return Site(folder)
+
+
+@pytest.fixture
+def cli(tmp_path, site, host_packages):
+    """The command line with what ``site`` holds."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return CommandLine([site.folder, host_packages], home)
+
+
+@pytest.fixture
+def echo(site, cli):
+    """The command line with the echo model and its hooks installed."""
+    site.install_echo().install_hooks()
+    return cli

@@ -1,0 +1,1 @@
+"""A model without weights and without torch: it says back what it hears."""
