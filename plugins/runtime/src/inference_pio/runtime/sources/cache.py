@@ -164,7 +164,7 @@ def _flush(staged: Path) -> None:
     """Wait until the bytes are on the disk: a name must not survive a power cut that its bytes did not."""
     files = [staged] if staged.is_file() else [file for file in staged.rglob("*") if file.is_file()]
     for path in files:
-        with path.open("rb") as file:
+        with path.open("r+b") as file:  # Windows flushes only what may be written
             os.fsync(file.fileno())
 
 

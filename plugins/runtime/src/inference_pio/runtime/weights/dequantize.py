@@ -85,13 +85,18 @@ def _gguf_converter(stored: BlockType, source: Path) -> Callable[[NDArray[np.uin
     from gguf.quants import dequantize
 
     code: Any = getattr(GGMLQuantizationType, stored.name, None)
+    too_old = unsupported(
+        source, f"the installed gguf cannot dequantize {stored.name}", "Install a newer one: pip install -U gguf"
+    )
+    if code is None:
+        raise too_old
 
     def convert(blocks: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        # One long row: gguf works in groups of rows, and blocks as rows would make every group tiny.
-        out.reshape(-1)[...] = dequantize(blocks.reshape(1, -1), code).reshape(-1)
+        try:
+            # One long row: gguf works in groups of rows, and blocks as rows would make every group tiny.
+            values = dequantize(blocks.reshape(1, -1), code)
+        except NotImplementedError as error:
+            raise too_old from error
+        out.reshape(-1)[...] = values.reshape(-1)
 
-    if code is None:
-        raise unsupported(
-            source, f"the installed gguf cannot dequantize {stored.name}", "Install a newer one: pip install -U gguf"
-        )
     return convert
