@@ -155,7 +155,7 @@ def _editable_root(dist: InstalledDist) -> str | None:
         origin = json.loads(dist.metadata.read_text("direct_url.json") or "{}")
         url = urlsplit(origin["url"])
         editable = origin["dir_info"]["editable"] is True
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # in whatever way it is broken
         return None
     if not editable or url.scheme != "file":
         return None
