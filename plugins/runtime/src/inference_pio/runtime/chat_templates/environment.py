@@ -77,21 +77,25 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         tree.set_environment(self)
         return self.from_string(tree)
 
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call what templates may call; the odd names keep keyword arguments free."""
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Call what templates may call."""
         meter = METER.get()
         meter.step()
-        is_method = isinstance(__obj, (BuiltinMethodType, MethodType))
-        owner = __obj.__self__ if is_method and id(__obj) not in __self._functions else None
+        is_method = isinstance(obj, (BuiltinMethodType, MethodType))
+        owner = obj.__self__ if is_method and id(obj) not in self._functions else None
         if isinstance(owner, (str, dict, list, tuple, int, float)):
-            check_method(meter, owner, __obj.__name__, (*args, *kwargs.values()))
+            check_method(meter, owner, obj.__name__, (*args, *kwargs.values()))
         elif not (
-            isinstance(owner, (LoopContext, Cycler))
-            or isinstance(__obj, _CALLABLE_KINDS)
-            or id(__obj) in __self._functions
+            isinstance(owner, (LoopContext, Cycler)) or isinstance(obj, _CALLABLE_KINDS) or id(obj) in self._functions
         ):
-            raise SecurityError(f"chat templates may not call {type(__obj).__name__} objects")
-        return meter.keep(super().call(__context, __obj, *args, **kwargs))
+            raise SecurityError(f"chat templates may not call {type(obj).__name__} objects")
+        return meter.keep(super().call(context, obj, *args, **kwargs))
+
+    def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
+        """Refuse private names at once; jinja's own answer raises only when it is used for more than printing."""
+        if attribute.startswith("_"):
+            raise SecurityError(f"chat templates may not use {attribute!r}")
+        return super().unsafe_undefined(obj, attribute)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Compute ``left operator right``."""

@@ -14,7 +14,7 @@ MAX_SECONDS = 1.0
 MAX_STEPS = 1_000_000
 """Loop rounds, calls, filters, operators and outputs, and one more for every 4096 bytes they handle."""
 VALUE_BYTES = 1_000_000
-"""Size of any single value, beside four times the conversation."""
+"""Size of any single value, beside 16 times the conversation."""
 ALLOCATED_BYTES = 32_000_000
 """Size of all new values, beside 500 times the conversation: some templates build the text message by message."""
 WRITTEN_BYTES = 4_000_000
@@ -45,7 +45,7 @@ class Meter:
         given = self.weigh(conversation)
         self._steps = MAX_STEPS
         self._deadline = time.monotonic() + MAX_SECONDS
-        self.value_limit = VALUE_BYTES + 4 * given
+        self.value_limit = VALUE_BYTES + 16 * given
         self._allocatable = ALLOCATED_BYTES + 500 * given
         self._writable = WRITTEN_BYTES + 8 * given
 
