@@ -219,7 +219,7 @@ def environment_with() -> Callable[..., Environment]:
             FakeVersions(versions, requirements or {}),
             python=python,
             host_api=host_api,
-            memory=lambda: Memory(size(total_gb), size(available_gb)),
+            measure=lambda: Memory(size(total_gb), size(available_gb)),
         )
 
     return build

@@ -47,7 +47,8 @@ def test_a_sound_plugin_is_ready(site: FakeSite, index: Callable[..., Index], ma
     assert (record.name, record.dist, record.state) == ("qwen3", "inference-pio-qwen3 0.2.0", PluginState.READY)
     assert record.reasons == ()
     assert record.entry_point == "inference_pio.models.qwen3.plugin:create_model_name_plugin"
-    assert record.manifest is not None and record.manifest.name == "ModelName"
+    assert record.manifest is not None
+    assert record.manifest.name == "ModelName"
     assert record.manifest_path == str(folder / "plugin_manifest.json")
 
 
@@ -269,7 +270,8 @@ def test_the_manifest_beside_the_module_wins(
     extra.mkdir()
     write_manifest(extra / "plugin_manifest.json", manifest_data | {"description": "copy"})
     record = only(index().models)
-    assert record.manifest is not None and record.manifest.description == "beside"
+    assert record.manifest is not None
+    assert record.manifest.description == "beside"
 
 
 def test_an_editable_install_is_found_through_a_path_entry(
@@ -337,7 +339,8 @@ def test_a_regular_package_hides_namespaces_of_the_same_name(
     site.add_model("qwen3", manifest=manifest_data, package="acme_qwen3")
     installed = collect(importlib_metadata.distributions(path=[str(site.path)]))
     record = only(build_index(installed, search_path=[str(stray.parent), str(site.path)]).models)
-    assert record.manifest is not None and record.manifest.description != "stray"
+    assert record.manifest is not None
+    assert record.manifest.description != "stray"
 
 
 # What the user says

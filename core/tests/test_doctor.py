@@ -69,7 +69,8 @@ def test_every_plugin_that_is_not_well_has_a_finding_with_a_fix(
     assert "model good" not in found
     assert {found[f"model {name}"].status for name in ("broken", "twin")} == {"error"}
     assert found["model later"].status == "warning"
-    assert "acme-a" in found["model twin"].message and "acme-b" in found["model twin"].message
+    assert "acme-a" in found["model twin"].message
+    assert "acme-b" in found["model twin"].message
     assert dict(found["model later"].data or {})["codes"] == ["host-api"]
     assert "unreadable-1.0.dist-info" in found["metadata"].message
     assert (found["torch"].status, found["torch"].message) == ("ok", "2.13.0+cpu")

@@ -54,7 +54,8 @@ def test_a_wrong_library_version_is_incompatible_even_if_no_dependency(
     manifest_data["compatibility"][f"{library}_version"] = ">=99"
     (reason,) = faults(manifest_data, environment_with(**{library: "4.5.6"}))
     assert reason.code == f"{library}-version"
-    assert "4.5.6" in reason.message and ">=99" in reason.message
+    assert "4.5.6" in reason.message
+    assert ">=99" in reason.message
     assert reason.fix == f"pip install '{library}>=99'"
 
 
@@ -122,7 +123,8 @@ def test_too_small_a_machine_does_not_fit(manifest_data: dict[str, Any], environ
     manifest_data["compatibility"]["min_memory_gb"] = 8.0
     (reason,) = faults(manifest_data, environment_with(total_gb=4))
     assert reason.code == "memory"
-    assert "8 GB" in reason.message and "4.0" in reason.message
+    assert "8 GB" in reason.message
+    assert "4.0" in reason.message
     assert "--force" in reason.fix
     assert codes(manifest_data, environment_with(total_gb=8)) == []
 

@@ -14,7 +14,7 @@ from inference_pio.common.config import BaseConfig
 from inference_pio.errors import ConfigError, HookError, InferencePioError, PluginLoadError, WeightsNotFoundError
 from inference_pio.generation import GenerationRequest, LoadOptions, SamplingOptions
 from inference_pio.hooks import HookCaller
-from inference_pio.hookspecs import ExecutorRequest, WeightsRequest, hookimpl
+from inference_pio.hookspecs import DoctorFinding, ExecutorRequest, WeightsRequest, hookimpl
 from inference_pio.manifest import Manifest, WeightsEntry, parse_manifest
 
 ENTRY = WeightsEntry(id="a", source="s3:bucket/a")
@@ -24,6 +24,10 @@ HOOKS = [name for name in vars(specs) if name.startswith("pio_")]
 
 def plugin(**functions: Any) -> types.SimpleNamespace:
     return types.SimpleNamespace(**{name: hookimpl(function) for name, function in functions.items()})
+
+
+def check() -> DoctorFinding:
+    return DoctorFinding(name="n", status="ok", message="m")
 
 
 def raising(error: BaseException) -> Any:
@@ -39,10 +43,11 @@ def manifest(seed_manifest: str) -> Manifest:
 
 
 @pytest.fixture
-def executor_request(manifest: Manifest) -> ExecutorRequest:
+def executor_request() -> ExecutorRequest:
+    nobody: Any = object()  # nothing here looks at the plugin
     return ExecutorRequest(
-        plugin_name="m", plugin=object(), config=BaseConfig(), checkpoint=None, device="cpu", options=LoadOptions()
-    )  # type: ignore[arg-type]  # nothing here looks at the plugin
+        plugin_name="m", plugin=nobody, config=BaseConfig(), checkpoint=None, device="cpu", options=LoadOptions()
+    )
 
 
 @pytest.mark.parametrize("name", HOOKS)
@@ -136,7 +141,7 @@ def test_a_device_must_be_a_name(manifest: Manifest, answer: Any) -> None:
 def test_weights_resolve_to_an_existing_path(tmp_path: Path) -> None:
     request = WeightsRequest(entry=ENTRY, cache_dir=tmp_path)
     hooks = HookCaller()
-    with pytest.raises(WeightsNotFoundError, match="s3:bucket/a.*pip install inference-pio-runtime"):
+    with pytest.raises(WeightsNotFoundError, match=r"s3:bucket/a.*pip install inference-pio-runtime"):
         hooks.resolve_weights(request)
     hooks.register(plugin(pio_resolve_weights=lambda: str(tmp_path)), "text")
     assert hooks.resolve_weights(request) == tmp_path
@@ -162,7 +167,7 @@ def test_weights_are_absent_unless_somebody_knows_better(tmp_path: Path) -> None
 
 def test_an_executor_must_be_offered_by_somebody(executor_request: ExecutorRequest) -> None:
     hooks = HookCaller()
-    with pytest.raises(InferencePioError, match="'m' on 'cpu'.*pip install inference-pio-runtime"):
+    with pytest.raises(InferencePioError, match=r"'m' on 'cpu'.*pip install inference-pio-runtime"):
         hooks.offer_executor(executor_request)
     executor = object()
     hooks.register(plugin(pio_offer_executor=lambda: executor), "p")
@@ -206,8 +211,8 @@ def test_contributions_of_all_count_and_a_failure_is_contained_and_said_once(cap
 def test_a_contribution_of_a_wrong_type_is_left_out(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
     hooks = HookCaller()
     hooks.register(plugin(pio_doctor_checks=lambda: answer), "bad")
-    hooks.register(plugin(pio_doctor_checks=lambda: [print]), "good")
-    assert hooks.doctor_checks() == [print]
+    hooks.register(plugin(pio_doctor_checks=lambda: [check]), "good")
+    assert hooks.doctor_checks() == [check]
     assert "'bad'" in caplog.text
 
 
@@ -218,7 +223,8 @@ def test_only_named_click_commands_are_commands(caplog: pytest.LogCaptureFixture
     hooks.register(plugin(pio_commands=lambda: [click.Command(None)]), "nameless")
     hooks.register(plugin(pio_commands=lambda: [print]), "function")
     assert hooks.commands() == [command]
-    assert "'nameless'" in caplog.text and "'function'" in caplog.text
+    assert "'nameless'" in caplog.text
+    assert "'function'" in caplog.text
 
 
 def test_observers_are_told_even_when_one_exits(caplog: pytest.LogCaptureFixture) -> None:
@@ -271,10 +277,10 @@ def test_wrappers_are_refused_with_the_reason() -> None:
 
 def test_one_name_is_registered_once_a_kind() -> None:
     hooks = HookCaller()
-    hooks.register(plugin(pio_commands=lambda: []), "p", kind="model")
-    hooks.register(plugin(pio_commands=lambda: []), "p", kind="hooks")
+    hooks.register(plugin(pio_commands=good), "p", kind="model")
+    hooks.register(plugin(pio_commands=good), "p", kind="hooks")
     with pytest.raises(PluginLoadError, match="registered already"):
-        hooks.register(plugin(pio_commands=lambda: []), "p", kind="hooks")
+        hooks.register(plugin(pio_commands=good), "p", kind="hooks")
 
 
 def test_an_unregistered_plugin_is_asked_no_more(manifest: Manifest) -> None:

@@ -154,7 +154,7 @@ def _seed() -> str:
                 ("name", "version", "author", "description", "plugin_type", "model_architecture", "model_size",
                  "license", "model_family"), "x",
             ),
-            **dict.fromkeys(("dependencies", "supported_modalities", "tags"), []),
+            "dependencies": [], "supported_modalities": [], "tags": [],
             "compatibility": {
                 "torch_version": "", "transformers_version": "", "python_version": "", "min_memory_gb": 0,
             },

@@ -36,7 +36,7 @@ def test_anything_else_is_a_source_of_its_own_without_terms(manifest: Manifest) 
 
 
 def test_a_plugin_without_weights_says_what_to_do(seed_manifest: str) -> None:
-    with pytest.raises(WeightsNotFoundError, match="ModelName.*--weights"):
+    with pytest.raises(WeightsNotFoundError, match=r"ModelName.*--weights"):
         weights_entry(parse_manifest(seed_manifest), None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .hookspecs import HOST_API
 from .manifest import SCHEMA_VERSION, Manifest
+from .manifest_rules import parsed_requirement
 from .memory import GIGABYTE, Memory, machine_memory
 from .records import Reason
 
@@ -37,13 +39,18 @@ class Environment:
         installed: Installed distributions.
         python: Version of the interpreter; without a pre-release part, as pip sees it.
         host_api: Version of the hook specifications.
-        memory: Memory in bytes; called only for plugins that need some.
+        measure: Measures the memory; called once, and only if a plugin needs some.
     """
 
     installed: Versions
     python: str = ".".join(map(str, sys.version_info[:3]))
     host_api: str = HOST_API
-    memory: Callable[[], Memory] = machine_memory
+    measure: Callable[[], Memory] = machine_memory
+
+    @functools.cached_property
+    def memory(self) -> Memory:
+        """What there is, in bytes."""
+        return self.measure()
 
 
 def gate(manifest: Manifest, environment: Environment) -> tuple[list[Reason], list[Reason]]:
@@ -68,6 +75,7 @@ def gate(manifest: Manifest, environment: Environment) -> tuple[list[Reason], li
     return faults + memory_faults, remarks
 
 
+@functools.cache
 def satisfies(version: str, specifier: str) -> bool:
     """Whether a version lies in a PEP 440 specifier.
 
@@ -123,12 +131,10 @@ def _library(name: str, wanted: str, environment: Environment) -> Iterator[Reaso
 def _dependencies(manifest: Manifest, environment: Environment) -> Iterator[Reason]:
     if not manifest.dependencies:
         return
-    from packaging.requirements import Requirement
-
     compatibility = manifest.compatibility
     wanted = {"torch": compatibility.torch_version, "transformers": compatibility.transformers_version}
     for text in manifest.dependencies:
-        requirement = Requirement(text)
+        requirement = parsed_requirement(text)
         install = str(requirement.specifier) or wanted.get(requirement.name.lower(), "")
         yield from _requirement(requirement, install, environment, extra="", seen=set())
 
@@ -163,12 +169,10 @@ def _requirement(
 
 
 def _extra(dist: str, extra: str, environment: Environment, seen: set[tuple[str, str]]) -> Iterator[Reason]:
-    from packaging.requirements import InvalidRequirement, Requirement
-
     for text in environment.installed.requirements(dist):
         try:
-            requirement = Requirement(text)
-        except InvalidRequirement:  # another distribution's defect, and pip's business
+            requirement = parsed_requirement(text)
+        except ValueError:  # another distribution's defect, and pip's business
             continue
         if requirement.marker and "extra" in str(requirement.marker):
             yield from _requirement(requirement, str(requirement.specifier), environment, extra, seen)
@@ -179,7 +183,7 @@ def _memory(manifest: Manifest, environment: Environment) -> tuple[list[Reason],
     free_gb = manifest.required_memory_gb
     if not total_gb and not free_gb:
         return [], []
-    memory = environment.memory()
+    memory = environment.memory
     faults, remarks = [], []
     for needed, there, what in ((total_gb, memory.total, "in the machine"), (free_gb, memory.available, "available")):
         if not needed:

@@ -181,9 +181,8 @@ def _keys(data: Any) -> _Keys:
     return found
 
 
-def _visit(data: Any, kind: Any, path: str, found: _Keys) -> None:
-    """Compare the keys in ``data`` with those that ``kind`` (a Struct type or a container of one) defines."""
-    struct = _struct_in(kind)
+def _visit(data: Any, struct: type[Struct] | None, path: str, found: _Keys) -> None:
+    """Compare the keys in ``data`` with those of a Struct type; ``data`` may be a list of such objects."""
     if struct is None:
         return
     if not isinstance(data, _Pairs):
@@ -204,8 +203,9 @@ def _visit(data: Any, kind: Any, path: str, found: _Keys) -> None:
 
 
 @functools.cache
-def _fields(struct: type[Struct]) -> dict[str, Any]:
-    return {item.encode_name: item.type for item in msgspec.structs.fields(struct)}
+def _fields(struct: type[Struct]) -> dict[str, type[Struct] | None]:
+    """JSON key -> the Struct in the field's type, if there is one."""
+    return {item.encode_name: _struct_in(item.type) for item in msgspec.structs.fields(struct)}
 
 
 def _struct_in(kind: Any) -> type[Struct] | None:

@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
     from .manifest import Manifest
+
+
+@functools.cache
+def parsed_requirement(text: str) -> Requirement:
+    """Parse a PEP 508 requirement. Remembered: a hundred plugins depend on the same few libraries.
+
+    Raises:
+        ValueError: It is none.
+    """
+    # packaging is imported by those who need it only: it is slower to import than a manifest is to read.
+    from packaging.requirements import Requirement
+
+    return Requirement(text)
+
+
+@functools.cache
+def is_specifier(text: str) -> bool:
+    """Whether a text is a PEP 440 version specifier; the empty one is."""
+    if not text.strip():
+        return True
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        return False
+    return True
 
 
 def broken_rules(manifest: Manifest) -> tuple[str, ...]:
@@ -22,26 +52,16 @@ def _specifiers(manifest: Manifest) -> Iterator[str]:
         "$.compatibility.python_version": compatibility.python_version,
         "$.host_api": manifest.host_api,
     }
-    if not any(texts.values()):
-        return
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
     for path, text in texts.items():
-        try:
-            SpecifierSet(text)
-        except InvalidSpecifier:
+        if not is_specifier(text):
             yield f"{path}: {text!r} is not a version specifier such as '>=2.0.0'"
 
 
 def _requirements(manifest: Manifest) -> Iterator[str]:
-    if not manifest.dependencies:
-        return
-    from packaging.requirements import InvalidRequirement, Requirement
-
     for index, text in enumerate(manifest.dependencies):
         try:
-            Requirement(text)
-        except InvalidRequirement:
+            parsed_requirement(text)
+        except ValueError:
             yield f"$.dependencies[{index}]: {text!r} is not a requirement such as 'numpy>=1.26'"
 
 
