@@ -34,9 +34,12 @@ _OPTIONS = [
     "--no-input",
     "--disable-pip-version-check",
     "--progress-bar=off",
-    "--quiet",
+    "-vv",  # only then does pip say that an index could not be reached
 ]
-_NETWORK = re.compile(r"connection broken by|Retrying \(|Temporary failure in name resolution|Max retries exceeded")
+_NETWORK = re.compile(
+    r"connection broken by|connection error|Max retries exceeded|Temporary failure in name resolution"
+    r"|confirming the ssl certificate|\b5\d\d Server Error"
+)
 _NOT_FOUND = re.compile(r"No matching distribution found|Could not find a version")
 
 

@@ -37,10 +37,14 @@ class Reporter:
     total: int | None
     label: str
     done: int = 0
+    _shown: int = 0
 
     def report(self, stage: Literal["download", "verify"], done: int) -> None:
         """Call back; more than the total is never reported."""
         if self.callback is not None:
+            if stage == "download":
+                # A wheel is a little larger than the file in it.
+                done = self._shown = max(done, self._shown)
             done = done if self.total is None else min(done, self.total)
             self.callback(ProgressEvent(stage=stage, done=done, total=self.total, unit="bytes", label=self.label))
 

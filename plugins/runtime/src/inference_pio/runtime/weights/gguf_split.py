@@ -45,12 +45,16 @@ def read_gguf_set(path: Path) -> GgufFile:
     return GgufFile(path, first.metadata, tensors)
 
 
-def _part_paths(path: Path, count: int) -> list[Path]:
+def _part_paths(path: Path, promised: object) -> list[Path]:
     match = _SPLIT_NAME.fullmatch(path.name)
-    if match is None or int(match["count"]) != count:
-        remedy = f"Give it its own name back: NAME-00001-of-{count:05}.gguf" if isinstance(count, int) else ""
-        raise unsupported(path, f"it is one of {count} parts, and its name does not say which", remedy)
-    parts = [path.with_name(f"{match['stem']}-{number:05}-of-{count:05}.gguf") for number in range(1, count + 1)]
+    if match is None or int(match["count"]) != promised:
+        raise unsupported(
+            path,
+            f"it is one of {promised} parts, and its name does not say which",
+            "Give it its own name back, for example NAME-00001-of-00003.gguf.",
+        )
+    stem, count = match["stem"], int(match["count"])
+    parts = [path.with_name(f"{stem}-{number:05}-of-{count:05}.gguf") for number in range(1, count + 1)]
     if path != parts[0]:
         raise unsupported(path, f"it is part {int(match['number'])} of {count}", f"Open the first part: {parts[0]}")
     missing = next((part for part in parts if not part.exists()), None)
