@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import inspect
 import pkgutil
 import re
@@ -108,6 +109,22 @@ def test_a_plugins_error_names_plugin_and_distribution() -> None:
     error = errors.PluginLoadError("failed", plugin="qwen3", dist="inference-pio-qwen3 0.2.0")
     assert str(error) == "plugin 'qwen3' (inference-pio-qwen3 0.2.0) failed"
     assert (error.detail, error.plugin) == ("failed", "qwen3")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.UnknownPluginError("x", nearest=["y"]),
+        errors.PluginLoadError("failed", plugin="p", dist="d 1"),
+        errors.ContextLengthError(9, 8),
+        errors.DownloadError("no network"),
+        *(kind("message") for kind in (errors.WeightsNotFoundError, errors.ConfigError, errors.UsageError)),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_travels_between_processes(error: errors.InferencePioError) -> None:
+    there = copy.copy(error)  # by the protocol that processes use too
+    assert (type(there), str(there), vars(there)) == (type(error), str(error), vars(error))
 
 
 @pytest.mark.parametrize("name", ["Gemma3", "my_model", "My--Model", "a.b-c_d", "x"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ from inference_pio.host import Host
 from inference_pio.installed import collect
 from inference_pio.records import PluginState
 
-from .conftest import PLUGIN_SOURCE, FakeSite
+from .conftest import PLUGIN_SOURCE, FakeSite, write_manifest
 
 HostOf = Callable[..., Host]
 
@@ -152,6 +153,28 @@ def test_a_failure_costs_once(add: Callable[..., Path], host: HostOf, site: Fake
     assert (site.path / "tries").read_text() == "x"
     assert len({str(error) for error in errors}) == 1
     assert isinstance(errors[2].__cause__, ZeroDivisionError)
+
+
+def test_a_failed_plugin_leaves_no_module_behind(add: Callable[..., Path], host: HostOf) -> None:
+    folder = add("bad", source="from . import part\n1 / 0")
+    (folder / "part.py").touch()
+    with pytest.raises(PluginLoadError):
+        host().plugin("bad")
+    assert [name for name in sys.modules if name.startswith("acme_bad")] == []
+
+
+def test_a_plugin_gets_the_manifest_that_the_index_read(
+    add: Callable[..., Path], host: HostOf, site: FakeSite, manifest_data: dict[str, Any]
+) -> None:
+    source = PLUGIN_SOURCE.replace('manifest = {"any": "thing"}', "").replace(
+        "class ModelName_Plugin:",
+        "from inference_pio import ModelPlugin\nclass ModelName_Plugin(ModelPlugin):",
+    )
+    add("wheel", source=source, manifest=None)
+    extra = site.path / "acme_wheel-1.0.dist-info" / "extra_metadata"
+    extra.mkdir()
+    write_manifest(extra / "plugin_manifest.json", manifest_data)
+    assert host().plugin("wheel").manifest.name == "ModelName"
 
 
 def test_strict_raises_the_original(add: Callable[..., Path], host: HostOf, monkeypatch: pytest.MonkeyPatch) -> None:

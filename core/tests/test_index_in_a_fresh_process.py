@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -11,13 +10,13 @@ import pytest
 from .conftest import FakeSite
 
 LIMIT_S = 0.25
-"""The product's promise for ``inference-pio list`` with 100 plugins."""
+"""The product's promise for ``inference-pio list`` with 100 plugins, seconds."""
 
 LIMIT_KB = 60_000
 """The same for the peak resident memory, kilobytes."""
 
 REPORT = """
-    import json, pathlib, re, sys
+    import json, pathlib, re, sys, time
     from inference_pio.host import Host
     host = Host()
     {work}
@@ -29,6 +28,8 @@ REPORT = """
         "names": [record.name for record in host.records()],
         "heavy": sorted({{"torch", "transformers", "rich", "numpy"}} & set(sys.modules)),
         "peak_kb": peak_kb,
+        # From the start of the process. Not the clock on the wall: the machine may be busy with something else.
+        "seconds": time.process_time(),
     }}))
 """
 
@@ -60,15 +61,11 @@ def test_the_index_runs_no_plugin_and_imports_nothing_heavy(
 def test_a_hundred_plugins_are_indexed_in_time_and_memory(site: FakeSite, manifest_data: dict[str, Any]) -> None:
     for number in range(100):
         site.add_model(f"model{number:03}", manifest=manifest_data | {"dependencies": ["packaging>=20"]})
-    best = float("inf")
-    for _ in range(5):  # the machine may be busy: the best of five is the program's own time
-        started = time.perf_counter()
-        found = report(site, "host.records()")
-        best = min(best, time.perf_counter() - started)
+    found = min((report(site, "host.records()") for _ in range(3)), key=lambda report: report["seconds"])
     assert len([name for name in found["names"] if name.startswith("model")]) == 100
     assert site.executed == []
     assert found["peak_kb"] < LIMIT_KB
-    assert best < LIMIT_S
+    assert found["seconds"] < LIMIT_S
 
 
 def test_a_plugin_below_inference_pio_loads_from_its_own_place(site: FakeSite, manifest_data: dict[str, Any]) -> None:

@@ -31,13 +31,23 @@ A message says what happened, to which plugin, and what to do next.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class InferencePioError(Exception):
     """Root of the tree; catch it to catch everything that inference-pio raises on purpose."""
 
     exit_code: ClassVar[int] = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not by calling the class again: constructors take other arguments than the message. Workers send errors home.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[InferencePioError], args: tuple[Any, ...], state: dict[str, Any]) -> InferencePioError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(InferencePioError):

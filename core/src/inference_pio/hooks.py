@@ -35,13 +35,19 @@ class HookCaller:
     Args:
         load_plugins: Called once, before the first call of a hook, with this object; registers installed hook plugins
             and returns a remark on each that cannot be used, for messages. Default: only what ``register`` was given.
+        lock: Held meanwhile; the caller's own, if ``load_plugins`` takes one, or two threads could wait for each other.
     """
 
-    def __init__(self, load_plugins: Callable[[HookCaller], Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        load_plugins: Callable[[HookCaller], Sequence[str]] | None = None,
+        *,
+        lock: threading.RLock | None = None,
+    ) -> None:
         self._registry = HookRegistry()
         self._load_plugins = load_plugins
         self._unusable: Sequence[str] = ()
-        self._lock = threading.RLock()
+        self._lock = lock or threading.RLock()
         self._reported: set[tuple[str, str]] = set()
 
     def register(self, plugin: object, name: str, *, dist: str | None = None, kind: str = "") -> None:
@@ -112,7 +118,8 @@ class HookCaller:
         Raises:
             HookError: An implementation broke.
         """
-        return self._decide("pio_adjust_config", _as_config, plugin_name=plugin_name, config=config) or config
+        changed = self._decide("pio_adjust_config", _as_config, plugin_name=plugin_name, config=config)
+        return config if changed is None else changed
 
     # Contribution hooks
 

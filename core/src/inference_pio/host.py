@@ -53,7 +53,7 @@ class Host:
         # Keys are ("model" or "hooks", name).
         self._failures: dict[tuple[str, str], PluginLoadError] = {}
         self._loaded: set[tuple[str, str]] = set()
-        self.hooks = HookCaller(self._load_hook_plugins)
+        self.hooks = HookCaller(self._load_hook_plugins, lock=self._lock)
 
     # Index phase
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import logging
+import sys
 import time
 from typing import Any, cast
 
@@ -29,17 +31,34 @@ def load_plugin(record: PluginRecord) -> ModelPlugin:
     Raises:
         PluginLoadError: Any of it failed. With ``INFERENCE_PIO_STRICT=1`` the original error.
     """
+    before = set(sys.modules)
+    try:
+        plugin = _make(record)
+        _check(plugin, record)
+    except BaseException:
+        _forget(record, before)
+        raise
+    return cast("ModelPlugin", plugin)
+
+
+def _make(record: PluginRecord) -> object:
     factory = load_entry_point(record, MODELS_GROUP)
     try:
         with stdout_to_stderr():
-            plugin = factory()
+            return factory()
     except (Exception, SystemExit) as error:
         if settings.is_strict():
             raise
         name = EntryPointRef(MODELS_GROUP, record.name, record.entry_point).attribute
         raise _load_error(record, f"failed in its factory {name}(): {_said(error)}. {_report_to(record)}") from error
-    _check(plugin, record)
-    return cast("ModelPlugin", plugin)
+
+
+def _forget(record: PluginRecord, before: set[str]) -> None:
+    """Take a failed plugin's own new modules out of ``sys.modules``; what it imported from elsewhere stays."""
+    package = EntryPointRef(MODELS_GROUP, record.name, record.entry_point).module.rpartition(".")[0]
+    for name in [name for name in sys.modules if f"{name}.".startswith(f"{package}.")]:
+        if name not in before:
+            del sys.modules[name]
 
 
 def load_entry_point(record: PluginRecord, group: str) -> Any:
@@ -103,6 +122,9 @@ def _check(plugin: object, record: PluginRecord) -> None:
         missing.append("manifest")
     if missing:
         raise _load_error(record, f"lacks members of ModelPlugin: {', '.join(missing)}. {_report_to(record)}")
+    if isinstance(inspect.getattr_static(kind, "manifest", None), functools.cached_property):
+        # What the index read is not read again, and may lie where the class would not look.
+        vars(plugin)["manifest"] = record.manifest
     try:
         plugin.name = record.name  # type: ignore[attr-defined]  # checked here, by trying
     except (AttributeError, TypeError) as error:

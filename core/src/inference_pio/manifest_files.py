@@ -22,8 +22,8 @@ from .manifest import MANIFEST_NAME
 MAX_MANIFEST_BYTES = 1_000_000
 """A manifest is a few kilobytes; anything of this size is a mistake or an attack."""
 
-IN_DIST_INFO = f"extra_metadata/{MANIFEST_NAME}"
-"""Where hatchling's ``extra-metadata`` puts it, in wheels and editables alike."""
+EXTRA_METADATA = "extra_metadata"
+"""Folder in the ``.dist-info`` where hatchling's ``extra-metadata`` puts it, in wheels and editables alike."""
 
 
 class ManifestFileError(Exception):
@@ -101,15 +101,17 @@ def find_manifest(reference: EntryPointRef, dist: InstalledDist, folders: Packag
     Raises:
         ManifestFileError: There is none, or it cannot be read.
     """
-    beside = [*folders.beside(reference.module), *_project_folders(reference, dist, folders)]
-    for folder in beside:
+    # The first folder only: that is the one an import takes the module from.
+    beside = (folders.beside(reference.module) or list(_project_folders(reference, dist, folders)))[:1]
+    in_dist_info = [os.path.join(dist.folder, EXTRA_METADATA)] if dist.folder else []
+    for folder in (*beside, *in_dist_info):
         path = os.path.join(folder, MANIFEST_NAME)
         if os.path.lexists(path):
             return ManifestFile(path, read_inside(path, folder))
-    text = dist.metadata.read_text(IN_DIST_INFO)
+    text = dist.metadata.read_text(f"{EXTRA_METADATA}/{MANIFEST_NAME}")  # in an archive
     if text is not None:
-        return ManifestFile(f"{dist.folder}/{IN_DIST_INFO}", text.encode()[: MAX_MANIFEST_BYTES + 1])
-    looked = ", ".join(beside) or f"the folder of {reference.module} (which was not found)"
+        return ManifestFile(f"{dist.folder}/{EXTRA_METADATA}/{MANIFEST_NAME}", text.encode())
+    looked = "".join(beside) or f"the folder of {reference.module} (which was not found)"
     raise ManifestFileError("manifest-missing", f"has no {MANIFEST_NAME}; looked in {looked} and its .dist-info")
 
 
@@ -138,8 +140,6 @@ def read_inside(path: str, folder: str) -> bytes:
 
 def _project_folders(reference: EntryPointRef, dist: InstalledDist, folders: PackageFolders) -> Iterator[str]:
     """Yield where an editable install's sources hold the module, for build tools that leave no path entry."""
-    if folders.beside(reference.module):
-        return
     root = _editable_root(dist)
     package, _, name = reference.module.rpartition(".")
     if root is None or not package:
