@@ -137,9 +137,12 @@ class Sampler:
 
     def _draw(self, logits: NDArray[np.float32], peak: np.float32) -> int:
         """Filter and draw; ``peak`` is the largest logit, finite."""
-        ids = largest(logits, self._top_k or self._vocab_size)
+        ids: NDArray[np.int64] | slice = slice(None)
+        if 0 < self._top_k < self._vocab_size:
+            ids = largest(logits, self._top_k)
         with np.errstate(over="ignore", under="ignore"):  # a hopeless token may have weight 0
             weights = np.exp((logits[ids] - peak) / np.float32(self._temperature))
+        ids = np.arange(self._vocab_size) if isinstance(ids, slice) else ids
         if self._top_p < 1.0:
             kept = nucleus(weights, self._top_p)
             ids, weights = ids[kept], weights[kept]

@@ -50,7 +50,8 @@ def _floor(values: NDArray[np.floating[Any]], count: int) -> Any:
     blocks = len(values) // _BLOCK
     if blocks <= count:
         return -np.inf
-    maxima = values[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
+    # Values that lie ``blocks`` apart make a block: so numpy compares whole rows, which is several times faster.
+    maxima = values[: blocks * _BLOCK].reshape(_BLOCK, blocks).max(axis=0)
     return np.partition(maxima, blocks - count)[blocks - count]
 
 

@@ -41,7 +41,9 @@ def validate_sampling(options: SamplingOptions, vocab_size: int) -> None:
 
 
 def _refuse(name: str, value: Any, expected: str) -> NoReturn:
-    shown = repr(value)
+    # Python refuses to print integers of more than 4300 digits.
+    is_huge = isinstance(value, int) and value.bit_length() > 10_000
+    shown = f"a number of {value.bit_length()} bits" if is_huge else repr(value)
     raise InvalidOptionError(f"{name} = {shown if len(shown) < 80 else shown[:77] + '...'}: must be {expected}")
 
 
@@ -51,6 +53,13 @@ def _is_integer(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond float's range: no option has use for it
+        return False
 
 
 def _integer(name: str, value: Any, *, lowest: int | None = None, highest: int | None = None) -> None:
@@ -66,8 +75,8 @@ def _integer(name: str, value: Any, *, lowest: int | None = None, highest: int |
 def _number(name: str, value: Any, expected: str, in_range: Any) -> None:
     if value is None:
         return
-    if not _is_number(value) or not math.isfinite(value) or not in_range(value):
-        _refuse(name, value, expected + (", finite" if _is_number(value) and not math.isfinite(value) else ""))
+    if not _is_number(value) or not _is_finite(value) or not in_range(value):
+        _refuse(name, value, expected + (", finite" if _is_number(value) and not _is_finite(value) else ""))
 
 
 def _check_stop(stop: Any) -> None:

@@ -1,0 +1,69 @@
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inference_pio.errors import InvalidOptionError
+from inference_pio.generation import SamplingOptions
+from inference_pio.runtime.sampling import validate_sampling
+
+VOCAB = 10
+NAN, INF = math.nan, math.inf
+
+REFUSED: list[tuple[str, Any]] = [
+    *(("max_new_tokens", v) for v in (0, -1, 1.5, True, "3")),
+    *(("temperature", v) for v in (-0.1, NAN, INF, True, "hot")),
+    *(("top_k", v) for v in (-1, 1.0, True, "4")),
+    *(("top_p", v) for v in (0, -0.5, 1.01, NAN, INF, True)),
+    *(("min_p", v) for v in (-0.01, 1.01, NAN, True)),
+    *(("repetition_penalty", v) for v in (0, -1, NAN, INF, False)),
+    *(("presence_penalty", v) for v in (NAN, -INF, True, "1")),
+    *(("frequency_penalty", v) for v in (NAN, INF, False, "1")),
+    *(("logit_bias", v) for v in ([1], {VOCAB: 1.0}, {-1: 1.0}, {1.0: 1.0}, {True: 1.0}, {1: NAN}, {1: INF}, {1: "x"})),
+    *(("stop", v) for v in ("", [""], ["a", ""], [1], b"a", 3, {"a"})),
+    *(("stop_token_ids", v) for v in ([VOCAB], [-1], [1.0], [True], "12", 3)),
+    *(("ignore_eos", v) for v in (1, "yes", None)),
+    *(("seed", v) for v in (1.0, True, "1")),
+    *(("logprobs", v) for v in (-1, VOCAB + 1, 1.0, True)),
+]
+
+ACCEPTED: list[Mapping[str, Any]] = [
+    {},
+    {"temperature": 0, "top_k": 0, "top_p": 1, "min_p": 0, "logprobs": 0},
+    {"temperature": 1e-30, "top_k": 10**9, "top_p": 1e-300, "min_p": 1.0},
+    {"max_new_tokens": 1, "repetition_penalty": 0.5, "presence_penalty": -2.0, "frequency_penalty": 2},
+    {"logit_bias": {0: -math.inf, 9: 100}, "stop": "end", "stop_token_ids": [0, 9], "ignore_eos": True},
+    {"stop": ["a", "b"], "stop_token_ids": (), "logprobs": VOCAB},
+    {"seed": -1},
+    {"seed": 2**200, "top_k": np.int64(3), "temperature": np.float32(0.5)},
+]
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED)
+def test_a_value_out_of_range_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(InvalidOptionError, match=rf"^{name}.* must be "):
+        validate_sampling(SamplingOptions(**{name: value}), VOCAB)
+
+
+@pytest.mark.parametrize("options", ACCEPTED)
+def test_values_in_range_pass(options: Mapping[str, Any]) -> None:
+    validate_sampling(SamplingOptions(**options), VOCAB)
+
+
+def test_a_message_holds_value_and_range() -> None:
+    with pytest.raises(InvalidOptionError, match=r"top_p = 1\.5: must be a number above 0 and up to 1"):
+        validate_sampling(SamplingOptions(top_p=1.5), VOCAB)
+    with pytest.raises(InvalidOptionError, match="logit_bias = 99: must be keyed by token ids from 0 to 9"):
+        validate_sampling(SamplingOptions(logit_bias={99: 1.0}), VOCAB)
+
+
+def test_a_number_too_long_to_print_is_refused_all_the_same() -> None:
+    with pytest.raises(InvalidOptionError, match="top_k = a number of 20001 bits: must be"):
+        validate_sampling(SamplingOptions(top_k=-(2**20000)), VOCAB)
+
+
+def test_every_option_is_checked() -> None:
+    checked = {name for name, _ in REFUSED}
+    assert checked == set(SamplingOptions.__dataclass_fields__)
