@@ -7,7 +7,7 @@ import importlib_metadata
 import pytest
 
 from inference_pio.discovery import build_index
-from inference_pio.doctor import all_findings, core_findings
+from inference_pio.doctor import core_findings, hook_findings
 from inference_pio.hookspecs import DoctorFinding, hookimpl
 from inference_pio.host import Host
 from inference_pio.installed import collect
@@ -92,7 +92,16 @@ def test_a_check_that_breaks_is_a_finding_and_stops_no_other(site: FakeSite, cac
 
     host = host_of(site)
     host.hooks.register(Checks(), "checks")
-    found = by_name(all_findings(host))
+    found = by_name(hook_findings(host))
     assert found["bucket"].message == "reachable"
     broken = [finding for finding in found.values() if "check itself failed" in finding.message]
     assert [finding.status for finding in broken] == ["error", "error"]
+
+
+def test_a_hook_plugin_that_does_not_load_is_an_error(importable: FakeSite, cache: Path) -> None:
+    importable.add_hooks("good", "")
+    importable.add_hooks("bad", "import no_such_lib")
+    found = by_name(hook_findings(host_of(importable)))
+    assert found["hooks good"].message == "acme-good 1.0: loaded"
+    assert found["hooks bad"].status == "error"
+    assert "pip install no_such_lib" in found["hooks bad"].message

@@ -26,7 +26,7 @@ _SOUND = (PluginState.READY, PluginState.LOADED, PluginState.DISABLED)
 
 
 def core_findings(host: Host) -> list[DoctorFinding]:
-    """Return what core knows: interpreter, machine, cache, libraries, plugins. Imports no plugin."""
+    """Return what core knows: interpreter, machine, cache, libraries, models. Imports no plugin."""
     return [
         _python(),
         _machine(),
@@ -34,21 +34,14 @@ def core_findings(host: Host) -> list[DoctorFinding]:
         *_libraries(host),
         _models(host.records()),
         *(_plugin(record, "model") for record in host.records() if _is_worth_a_line(record)),
-        *(_plugin(record, "hooks") for record in host.hook_plugins()),
         *_unreadable(host),
     ]
 
 
-def all_findings(host: Host) -> list[DoctorFinding]:
-    """Return core's findings and those of the plugins' checks."""
-    # The checks first: what they load may fail, and then the plugins' states say so.
-    contributed = hook_findings(host)
-    return core_findings(host) + contributed
-
-
 def hook_findings(host: Host) -> list[DoctorFinding]:
-    """Run the checks that plugins contribute; one that breaks becomes a finding."""
-    return [_run(check) for check in host.hooks.doctor_checks()]
+    """Load the hook plugins, say how they are, and run the checks that they contribute; a broken check is a finding."""
+    checks = host.hooks.doctor_checks()
+    return [*(_plugin(record, "hooks") for record in host.hook_plugins()), *(_run(check) for check in checks)]
 
 
 def _run(check: Callable[[], DoctorFinding]) -> DoctorFinding:
