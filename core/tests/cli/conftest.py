@@ -1,12 +1,18 @@
 """A host of its own for each command line that runs: core's dependencies, and only the plugins that a test installs."""
 
 import dataclasses
+import fcntl
+import functools
 import importlib.metadata
 import os
 import re
+import select
 import shutil
+import struct
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +22,7 @@ import inference_pio
 collect_ignore = ["fake_plugins"]  # run by the command line, where they are installed
 
 FAKES = Path(__file__).parent / "fake_plugins"
-TIMEOUT_S = 60
+TIMEOUT_S = 30
 
 
 @dataclasses.dataclass
@@ -108,6 +114,75 @@ class CommandLine:
         )
 
 
+class Terminal:
+    """A command line that believes a person sits before it.
+
+    Args:
+        cli: Whose environment to use.
+        args: The command.
+        env: More environment.
+        stdout: Where standard output goes; default: the terminal.
+        stderr: The same for standard error.
+    """
+
+    def __init__(self, cli, *args, env=None, stdout=None, stderr=None):
+        self.master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        self.process = subprocess.Popen(
+            cli.argv(*args),
+            env={**cli.environment, **(env or {})},
+            cwd=cli.home,
+            stdin=slave,
+            stdout=stdout or slave,
+            stderr=stderr or slave,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C becomes a signal
+        )
+        os.close(slave)
+        self.seen, self._expected = "", 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
+        os.close(self.master)
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+        return self
+
+    def expect(self, text):
+        """Wait until ``text`` appears behind what was expected last, and return all up to it."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while text not in self.seen[self._expected :]:
+            assert self._piece(deadline) is not None, f"{text!r} did not appear; seen: {self.seen!r}"
+        start = self._expected
+        self._expected = self.seen.index(text, start) + len(text)
+        return self.seen[start : self._expected]
+
+    def wait(self):
+        """Read to the end and return the exit code."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while self._piece(deadline) is not None:
+            pass
+        return self.process.wait(TIMEOUT_S)
+
+    def _piece(self, deadline):
+        ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
+        try:
+            data = os.read(self.master, 4096) if ready else b""
+        except OSError:  # how Linux says that the other side is closed
+            data = b""
+        self.seen += data.decode(errors="replace")
+        return data.decode(errors="replace") if data else None
+
+
 def _link_with_dependencies(folder, names):
     """Link distributions and all they need into a folder, from wherever they are installed."""
     done, wanted = set(), list(names)
@@ -125,6 +200,12 @@ def _link_with_dependencies(folder, names):
             source, target = Path(dist.locate_file(top)), folder / top
             if source.exists() and not target.exists():
                 target.symlink_to(source)
+
+
+@pytest.fixture
+def terminal(echo):
+    """Start a command in a terminal: ``with terminal("chat", "echo") as screen``."""
+    return functools.partial(Terminal, echo)
 
 
 @pytest.fixture(scope="session")

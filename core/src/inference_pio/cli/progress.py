@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 1.0
 """Loading that is over sooner shows nothing, seconds."""
 
+_TITLES = {"download": "downloading", "verify": "verifying", "load": "loading"}
+
 
 class ProgressDisplay:
     """A ``ProgressCallback`` and context manager; nothing of it is left on the screen but a line for each download.
@@ -36,6 +38,7 @@ class ProgressDisplay:
         self._stage: tuple[str, str] | None = None
         self._started = time.monotonic()
         self._patience: threading.Timer | None = None
+        self._is_waiting = False
 
     def __enter__(self) -> ProgressDisplay:
         if self._draws:
@@ -60,7 +63,7 @@ class ProgressDisplay:
         with self._lock:
             if (event.stage, event.label) != self._stage:
                 self._begin(event)
-            if self._draws and (event.stage != "load" or self._bars or self._is_late()):
+            if self._draws and (event.stage != "load" or self._is_waiting or self._is_late()):
                 self._draw(event)
             if event.stage == "download" and event.done == event.total:
                 self._end_download(event)
@@ -87,21 +90,17 @@ class ProgressDisplay:
     def _show_waiting(self) -> None:
         with self._lock:
             if self._draws and self._stage is None:
-                bars = self._progress()
-                self._task = bars.add_task(f"loading {self._name}", total=None)
+                self._is_waiting = True
+                self._task = self._progress().add_task(f"loading {self._name}", total=None)
 
     def _draw(self, event: ProgressEvent) -> None:
         bars = self._progress()
-        title = {"download": "downloading", "verify": "verifying", "load": "loading"}[event.stage]
+        title = f"{_TITLES[event.stage]} {event.label or self._name}"
+        counted = event.unit == "bytes"
         if self._task is None:
-            self._task = bars.add_task("", total=None)
-        bars.update(
-            self._task,
-            description=f"{title} {event.label or self._name}",
-            completed=event.done,
-            total=event.total,
-            counted=event.unit == "bytes",
-        )
+            self._task = bars.add_task(title, completed=event.done, total=event.total, counted=counted)
+        else:
+            bars.update(self._task, description=title, completed=event.done, total=event.total, counted=counted)
 
     def _progress(self) -> Progress:
         if self._bars is None:

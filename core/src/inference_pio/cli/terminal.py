@@ -38,12 +38,13 @@ def styled(text: str, stream: TextIO, **style: Any) -> str:
 
 def note(text: str, *, dim: bool = False) -> None:
     """Write a line for the person to standard error."""
-    click.echo(styled(text, sys.stderr, dim=True) if dim else text, err=True)
+    # Not click.echo: it writes past a progress bar that has put itself in the place of sys.stderr.
+    print(styled(text, sys.stderr, dim=True) if dim else text, file=sys.stderr, flush=True)
 
 
 def echo_error(message: str) -> None:
     """Write an error to standard error."""
-    click.echo(f"{styled('error:', sys.stderr, fg='red', bold=True)} {message}", err=True)
+    note(f"{styled('error:', sys.stderr, fg='red', bold=True)} {message}")
 
 
 def write_json(data: Any, out: TextIO | None = None, *, one_line: bool = False) -> None:

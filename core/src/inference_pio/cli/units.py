@@ -16,11 +16,13 @@ def readable_bytes(count: float) -> str:
 
 def readable_stats(stats: GenerationStats, load_s: float | None = None) -> str:
     """Return one line about a generation, and about loading where that belongs to it."""
+    # The speed of decoding is that of all tokens but the first, so one token alone has none.
+    speed = f", {stats.decode_tokens_per_s:.1f} tokens/s" if stats.new_tokens > 1 else ""
     parts = [
         f"prompt {stats.prompt_tokens} tokens, {stats.prefill_tokens_per_s:.0f} tokens/s",
-        f"answer {stats.new_tokens} tokens, {stats.decode_tokens_per_s:.1f} tokens/s",
-        f"first token after {stats.first_token_s:.2f} s, all after {stats.total_s:.2f} s",
+        f"answer {stats.new_tokens} tokens{speed}",
+        f"first token {stats.first_token_s:.2f} s, total {stats.total_s:.2f} s",
     ]
     if load_s is not None:
-        parts.append(f"loaded in {load_s:.2f} s")
+        parts.append(f"load {load_s:.2f} s")
     return " | ".join(parts)

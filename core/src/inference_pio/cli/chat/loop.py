@@ -71,7 +71,9 @@ class Chat:
             return False
         message = commands.run(text) if text.startswith("/") and "\n" not in text else text
         if message and message.strip():
-            self._answer(message.strip(), stop_on_interrupt=not reader.is_interactive)
+            # In several lines the indentation may matter; around a single one blanks are slips of the thumb.
+            message = message if "\n" in message else message.strip()
+            self._answer(message, stop_on_interrupt=not reader.is_interactive)
         return True
 
     def _answer(self, text: str, *, stop_on_interrupt: bool) -> None:

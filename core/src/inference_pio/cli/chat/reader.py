@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...errors import UsageError
 from ..terminal import is_terminal
 
 FENCE = '"""'
@@ -32,6 +34,8 @@ class Reader:
     def __enter__(self) -> Reader:
         if self.is_interactive:
             self._readline = _start_readline(self._words)
+        elif isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8", errors="strict")  # as for `run`, whatever the locale says
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,12 +85,19 @@ class Reader:
 
     def _line(self, prompt: str) -> str | None:
         if not self.is_interactive:
-            line = sys.stdin.readline()
+            line = _piped_line()
             return line.removesuffix("\n").removesuffix("\r") if line else None
         try:
             return input(prompt)
         except EOFError:
             return None
+
+
+def _piped_line() -> str:
+    try:
+        return sys.stdin.readline()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"standard input is not UTF-8 text: byte 0x{error.object[error.start]:02x}") from error
 
 
 def _history_file() -> Path:

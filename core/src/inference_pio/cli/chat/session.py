@@ -39,7 +39,7 @@ class Session:
         model: The plugin's name.
         system: Instructions that stand before the first message.
         messages: The turns so far: user and assistant by turns, beginning with the user.
-        last: What the last answer took.
+        last: What the last finished answer took.
         answers: Answers so far, those that a reset forgot included.
         new_tokens: Length of all of them, tokens.
     """
@@ -59,7 +59,9 @@ class Session:
     def add(self, text: str, answer: str, stats: GenerationStats | None, new_tokens: int) -> None:
         """Keep a turn: what the user said and what came of it."""
         self.messages += [{"role": "user", "content": text}, {"role": "assistant", "content": answer}]
-        self.last, self.answers, self.new_tokens = stats, self.answers + 1, self.new_tokens + new_tokens
+        self.last = stats or self.last  # an interrupted answer has none
+        self.answers += 1
+        self.new_tokens += new_tokens
 
     def reset(self) -> None:
         """Forget the turns; the instructions stay."""

@@ -45,7 +45,7 @@ def command(name: str, prompt: str | None, flags: ModelFlags, raw: bool, as_json
     from ..loading import load_text_model
     from ..results import results_only
 
-    text = _read_prompt(prompt)
+    text = _read_prompt(name, prompt)
     with results_only() as out:
         started = time.monotonic()
         with load_text_model(default_host(), name, flags) as model:
@@ -61,9 +61,9 @@ def command(name: str, prompt: str | None, flags: ModelFlags, raw: bool, as_json
         click.get_current_context().exit(INTERRUPTED)
 
 
-def _read_prompt(prompt: str | None) -> str:
+def _read_prompt(name: str, prompt: str | None) -> str:
     if prompt is None and is_terminal(sys.stdin):
-        raise click.UsageError('there is no prompt. For example: inference-pio run smollm2 "Why is the sky blue?"')
+        raise click.UsageError(f'there is no prompt. For example: inference-pio run {name} "Why is the sky blue?"')
     if prompt is None or prompt == "-":
         prompt = _read_standard_input()
     try:
@@ -112,4 +112,6 @@ def _as_data(name: str, answer: Answer, load_s: float) -> dict[str, Any]:
 def _print_stats(answer: Answer, load_s: float) -> None:
     from ..units import readable_stats
 
-    note(readable_stats(answer.stats, load_s) if answer.stats else "interrupted: no statistics", dim=True)
+    note(
+        readable_stats(answer.stats, load_s) if answer.stats else "(interrupted, so there are no statistics)", dim=True
+    )

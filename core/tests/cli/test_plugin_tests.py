@@ -1,0 +1,72 @@
+"""``test`` and ``bench``: what they need, what they run, what they answer."""
+
+import json
+import shutil
+
+import pytest
+
+BENCH = """
+def run_bench(plugin_name, *, weights, threads, batch, device, dtype, accept_license, progress):
+    print("noise from measuring")
+    return {"peer": plugin_name, "decode_tok_s": 12.345, "threads": threads, "batch": batch}
+"""
+
+
+@pytest.fixture
+def with_pytest(echo, test_packages):
+    echo.search_path.append(test_packages)
+    return echo
+
+
+def test_without_pytest_the_command_to_install_it_is_shown(echo):
+    done = echo.run("test", "echo")
+    assert done.returncode == 1
+    assert b"pip install pytest" in done.stderr
+
+
+def test_the_plugins_own_tests_run_and_a_failure_is_a_failure(with_pytest):
+    done = with_pytest.run("test", "echo")
+    assert done.returncode == 1, done.stderr
+    assert b"1 failed, 1 passed" in done.stdout
+    assert b"warning" not in done.stdout.lower(), "the markers of this project are known to it"
+
+
+def test_tests_are_chosen_by_keyword_and_arguments_go_to_pytest(with_pytest):
+    done = with_pytest.run("test", "echo", "-k", "parity", "--", "-v")
+    assert done.returncode == 0
+    assert b"test_parity_of_the_echo PASSED" in done.stdout
+    assert with_pytest.run("test", "echo", "-k", "no_such_test").returncode == 1
+    assert with_pytest.run("test", "echo", "--", "--no-such-option").returncode == 2
+
+
+def test_parity_needs_transformers_and_runs_only_parity(with_pytest, site):
+    assert b"pip install transformers" in with_pytest.run("test", "echo", "--parity").stderr
+    (site.folder / "transformers.py").touch()
+    done = with_pytest.run("test", "echo", "--parity")
+    assert done.returncode == 0
+    assert b"1 passed, 1 deselected" in done.stdout
+
+
+def test_a_plugin_without_tests_is_defective(with_pytest, site):
+    shutil.rmtree(site.folder / "echo_model" / "tests")
+    done = with_pytest.run("test", "echo")
+    assert done.returncode == 3
+    assert b"ships no tests" in done.stderr
+
+
+def test_bench_without_the_runtime_says_what_to_install(echo):
+    done = echo.run("bench", "echo")
+    assert done.returncode == 1
+    assert b"pip install inference-pio-runtime" in done.stderr
+
+
+def test_bench_json_is_exactly_one_line(echo, site):
+    runtime = site.folder / "inference_pio" / "runtime"
+    runtime.mkdir(parents=True)
+    (runtime / "__init__.py").touch()
+    (runtime / "bench.py").write_text(BENCH)
+    done = echo.run("bench", "echo", "--json", "--threads", "2", "--batch", "4")
+    assert done.stdout.count(b"\n") == 1, done.stderr
+    assert json.loads(done.stdout) == {"peer": "echo", "decode_tok_s": 12.345, "threads": 2, "batch": 4}
+    table = echo.run("bench", "echo").stdout.decode()
+    assert "decode_tok_s  12.3" in table
