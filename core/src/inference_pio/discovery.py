@@ -69,6 +69,8 @@ class _Indexer:
     def __init__(self, environment: Environment, folders: PackageFolders) -> None:
         self._environment = environment
         self._folders = folders
+        self._allowed = settings.allowed_plugins()
+        self._disabled = settings.disabled_plugins()
 
     def record(self, reference: EntryPointRef, dist: InstalledDist) -> PluginRecord:
         """Make one record; whatever goes wrong becomes its reason."""
@@ -91,7 +93,7 @@ class _Indexer:
             )
 
     def _judge(self, record: PluginRecord, reference: EntryPointRef, dist: InstalledDist) -> PluginRecord:
-        disabled = _disabled(record)
+        disabled = self._switched_off(record)
         if not reference.is_well_formed or (reference.group == MODELS_GROUP and not reference.attribute):
             record = _invalid(
                 record, "entry-point-broken", f"has an entry point that names no function: {reference.value!r}"
@@ -107,6 +109,16 @@ class _Indexer:
         if faults:
             return dataclasses.replace(record, state=PluginState.INCOMPATIBLE, reasons=tuple(faults))
         return dataclasses.replace(record, reasons=(*record.reasons, *remarks))
+
+    def _switched_off(self, record: PluginRecord) -> Reason | None:
+        names = {record.name, record.dist_name}
+        if names & self._disabled:
+            return Reason("disabled", "is disabled by INFERENCE_PIO_DISABLE", "Take it out of that variable")
+        if self._allowed is not None and not names & self._allowed:
+            return Reason(
+                "not-allowed", "is not in the allow-list INFERENCE_PIO_PLUGINS", f"Add {record.name} to that variable"
+            )
+        return None
 
     def _with_manifest(self, record: PluginRecord, reference: EntryPointRef, dist: InstalledDist) -> PluginRecord:
         try:
@@ -153,18 +165,6 @@ def _remarks(dist: InstalledDist) -> tuple[Reason, ...]:
             f"pip install --force-reinstall --no-deps {dist.name}",
         ),
     )
-
-
-def _disabled(record: PluginRecord) -> Reason | None:
-    names = {record.name, record.dist_name}
-    allowed = settings.allowed_plugins()
-    if names & settings.disabled_plugins():
-        return Reason("disabled", "is disabled by INFERENCE_PIO_DISABLE", "Take it out of that variable")
-    if allowed is not None and not names & allowed:
-        return Reason(
-            "not-allowed", "is not in the allow-list INFERENCE_PIO_PLUGINS", f"Add {record.name} to that variable"
-        )
-    return None
 
 
 def _invalid(record: PluginRecord, code: str, message: str, fix: str = "") -> PluginRecord:

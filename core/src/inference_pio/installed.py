@@ -52,7 +52,8 @@ class EntryPointRef:
 
     @property
     def _bare(self) -> str:
-        return re.sub(r"\s*\[[^\]]*\]\s*$", "", self.value)
+        # Without the extras in brackets, which no installer has used for years.
+        return self.value.partition("[")[0].strip()
 
 
 class Metadata(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -20,5 +19,8 @@ def canonical_name(name: str) -> str:
 
 def nearest_names(name: str, known: Iterable[str], *, limit: int = 3) -> list[str]:
     """Return the known names that are spelled most like ``name``, best first; case does not count."""
+    # Imported where something went wrong already: no other command should wait for it.
+    import difflib
+
     by_lower = {candidate.lower(): candidate for candidate in known}
     return [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=limit)]
