@@ -3,8 +3,7 @@
 Names and versions come from the names of the ``.dist-info`` folders: parsing every ``METADATA`` would cost more
 than all the rest of ``inference-pio list``.
 """
-# Hundreds of paths are looked at, and a Path object for each costs more than the look.
-# ruff: noqa: PTH113, PTH118, PTH119, PTH120
+# ruff: noqa: PTH113, PTH118, PTH119, PTH120 - hundreds of paths; an object for each costs more than the look
 
 from __future__ import annotations
 

@@ -3,8 +3,7 @@
 ``importlib.util.find_spec`` would import the parent packages, which is code of somebody; so the rules of the import
 system that matter here are applied to folder listings.
 """
-# Hundreds of paths are looked at, and a Path object for each costs more than the look.
-# ruff: noqa: PTH116, PTH118, PTH120, PTH123, PTH208
+# ruff: noqa: PTH116, PTH118, PTH120, PTH123, PTH208 - hundreds of paths; an object for each costs more than the look
 
 from __future__ import annotations
 
