@@ -1,0 +1,124 @@
+"""Configuration of Gemma 3 (text); the defaults are Gemma 3 270M's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from inference_pio import BaseConfig
+from inference_pio.errors import ConfigError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+SLIDING, FULL = "sliding_attention", "full_attention"
+
+
+@dataclass
+class Gemma3Config(BaseConfig):
+    """A Gemma 3 decoder.
+
+    Attributes:
+        hidden_size: Width D of the residual stream.
+        intermediate_size: Width F of the MLP.
+        num_hidden_layers: Decoder blocks.
+        num_attention_heads: Query heads H.
+        num_key_value_heads: Key/value heads K; H must be a multiple.
+        head_dim: Head width C; H C need not be D.
+        hidden_activation: Activation of the MLP's gate; only ``gelu_pytorch_tanh``.
+        rms_norm_eps: Added to the mean of squares in every norm.
+        rope_theta: Rotary base of layers with full attention.
+        rope_scaling: Scaling rule of layers with full attention, as ``config.json`` has it.
+        rope_local_base_freq: Rotary base of sliding layers.
+        query_pre_attn_scalar: Scores are divided by its square root, whatever the head width.
+        sliding_window: Tokens that a query of a sliding layer sees, itself included.
+        sliding_window_pattern: Every so many layers one has full attention; used where ``layer_types`` is left out.
+        layer_types: ``sliding_attention`` or ``full_attention`` for each layer.
+        attention_bias: The projections of attention have a bias.
+        attn_logit_softcapping: Scores s become ``c tanh(s / c)``; Gemma 3 has none.
+        final_logit_softcapping: The same for the logits; Gemma 3 has none.
+    """
+
+    # The vision tower's settings of multimodal checkpoints do not reach the text model; the flag is checked below.
+    ignorable_keys: ClassVar[frozenset[str]] = BaseConfig.ignorable_keys | {
+        "_sliding_window_pattern", "use_bidirectional_attention",
+    }  # fmt: skip
+
+    vocab_size: int = 262144
+    max_position_embeddings: int = 32768
+    bos_token_id: int | None = 2
+    eos_token_id: int | list[int] | None = 1
+    pad_token_id: int | None = 0
+    tie_word_embeddings: bool = True
+    hidden_size: int = 640
+    intermediate_size: int = 2048
+    num_hidden_layers: int = 18
+    num_attention_heads: int = 4
+    num_key_value_heads: int = 1
+    head_dim: int = 256
+    hidden_activation: str = "gelu_pytorch_tanh"
+    rms_norm_eps: float = 1e-6
+    rope_theta: float = 1000000.0
+    rope_scaling: dict[str, Any] | None = None
+    rope_local_base_freq: float = 10000.0
+    query_pre_attn_scalar: float = 256
+    sliding_window: int = 512
+    sliding_window_pattern: int = 6
+    layer_types: list[str] | None = None
+    attention_bias: bool = False
+    attn_logit_softcapping: float | None = None
+    final_logit_softcapping: float | None = None
+
+    def __post_init__(self) -> None:
+        """Fill in the kinds of the layers and check that the numbers agree.
+
+        Raises:
+            ConfigError: The numbers contradict each other.
+        """
+        super().__post_init__()
+        if self.layer_types is None:
+            self.layer_types = [
+                SLIDING if (layer + 1) % self.sliding_window_pattern else FULL
+                for layer in range(self.num_hidden_layers)
+            ]
+        if len(self.layer_types) != self.num_hidden_layers or set(self.layer_types) - {SLIDING, FULL}:
+            raise ConfigError(f"layer_types must name {SLIDING!r} or {FULL!r} for each of {self.num_hidden_layers} layers")
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise ConfigError(
+                f"num_attention_heads = {self.num_attention_heads} is not a multiple of "
+                f"num_key_value_heads = {self.num_key_value_heads}"
+            )
+        if self.hidden_activation != "gelu_pytorch_tanh":
+            raise ConfigError(f"hidden_activation = {self.hidden_activation!r}: Gemma 3 gates with 'gelu_pytorch_tanh'")
+        if self.final_logit_softcapping is not None:
+            raise ConfigError("final_logit_softcapping: no Gemma 3 has it, and this plugin does not compute it")
+
+    def is_sliding(self, layer: int) -> bool:
+        """Whether layer number ``layer``, from 0, sees only its window."""
+        assert self.layer_types is not None
+        return self.layer_types[layer] == SLIDING
+
+    @classmethod
+    def from_hugging_face(cls, data: Mapping[str, Any]) -> Self:
+        """See ``BaseConfig``; reads transformers 4 and 5 spellings.
+
+        Raises:
+            ConfigError: The checkpoint attends in both directions, which a decoder cannot.
+        """
+        if data.get("use_bidirectional_attention"):
+            raise ConfigError("use_bidirectional_attention: an embedding model, not a decoder")
+        flat = dict(data)
+        by_kind = flat.pop("rope_parameters", None) or {}
+        full, sliding = dict(by_kind.get(FULL) or {}), dict(by_kind.get(SLIDING) or {})
+        if sliding.get("rope_type", "default") != "default":
+            raise ConfigError(f"rope_parameters of sliding layers: {sliding['rope_type']!r} scaling is not known there")
+        if "rope_theta" in full:
+            flat["rope_theta"] = full.pop("rope_theta")
+        if full.get("rope_type", "default") != "default":
+            flat["rope_scaling"] = full
+        if "rope_theta" in sliding:
+            flat["rope_local_base_freq"] = sliding["rope_theta"]
+        if flat.get("attn_logit_softcapping", 0) is None:
+            del flat["attn_logit_softcapping"]
+        return cls.from_dict({"sliding_window": 4096, **flat})

@@ -1,0 +1,32 @@
+"""Which products of a block are computed as one: query with key and value, gate with up.
+
+The query-key norm stands between the projection and the rotary embedding, so nothing further can be merged into the first
+product; the scale of the embedding is not folded into its weights either, because the tied head needs them unscaled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inference_pio.runtime.layers import FusedLinear
+
+if TYPE_CHECKING:
+    from ..config import Gemma3Config
+
+PARITY_TOLERANCE = 1e-5
+"""Greatest absolute difference to separate float32 products, for inputs of unit variance."""
+
+
+def build_qkv_projection(config: Gemma3Config) -> FusedLinear:
+    """Query, key and value, in this order, D to (H + 2K) C; wider than D in the small models (1536 of 640)."""
+    widths = {
+        "q_proj": config.num_attention_heads * config.head_dim,
+        "k_proj": config.num_key_value_heads * config.head_dim,
+        "v_proj": config.num_key_value_heads * config.head_dim,
+    }
+    return FusedLinear(config.hidden_size, widths, bias=config.attention_bias)
+
+
+def build_gate_up_projection(config: Gemma3Config) -> FusedLinear:
+    """Gate and up, in this order, D to 2F; Gemma's MLP never has biases."""
+    return FusedLinear(config.hidden_size, dict.fromkeys(("gate_proj", "up_proj"), config.intermediate_size))

@@ -1,0 +1,159 @@
+"""Keys and values of one layer: for full attention, and for a sliding window."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..step import Chunk, Step
+
+FIRST_PLACES = 256
+"""Places a cache starts with; it doubles from there, so that a short chat in a long context stays small."""
+
+
+class LayerCache(ABC):
+    """Keys and values of one layer for N slots, (N, K, places, C) each; grows in slots and places as they are used.
+
+    Args:
+        heads: Key/value heads K.
+        width: Head width C.
+        limit: Places a slot may grow to, tokens.
+        device: Where the cache lives.
+        dtype: Of keys and values.
+    """
+
+    window: int | None = None
+
+    def __init__(self, *, heads: int, width: int, limit: int, device: torch.device, dtype: torch.dtype) -> None:
+        self.limit = limit
+        self.keys = torch.empty(0, heads, min(FIRST_PLACES, limit), width, device=device, dtype=dtype)
+        self.values = torch.empty_like(self.keys)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes that keys and values take now."""
+        return 2 * self.keys.nbytes
+
+    def reserve(self, slots: int, places: int) -> None:
+        """Make room for ``slots`` slots of ``places`` tokens, keeping what is cached."""
+        places = min(places, self.limit)
+        n, heads, have, width = self.keys.shape
+        if slots <= n and places <= have:
+            return
+        n_new = n if slots <= n else max(slots, min(2 * n, 64))
+        p_new = have if places <= have else min(self.limit, 1 << (places - 1).bit_length())
+        for name in ("keys", "values"):
+            old = getattr(self, name)
+            # Zeros, not garbage: masked places still enter the matrix product, and NaN times zero is NaN.
+            new = old.new_zeros(n_new, heads, p_new, width)
+            new[:n, :, :have] = old
+            setattr(self, name, new)
+
+    @abstractmethod
+    def extend_singles(self, step: Step, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add one token to each of B sequences.
+
+        Args:
+            step: Knows slots and positions.
+            keys: (B, K, C).
+            values: (B, K, C).
+
+        Returns:
+            Keys and values to attend to, (B, K, S, C); ``step.single_mask(window)`` says which places count.
+        """
+
+    @abstractmethod
+    def extend_chunk(self, chunk: Chunk, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add T tokens to one sequence.
+
+        Args:
+            chunk: Slot and positions.
+            keys: (K, T, C).
+            values: (K, T, C).
+
+        Returns:
+            Keys and values to attend to, (K, S, C); ``step.chunk_mask(chunk, window)`` says which places count.
+        """
+
+    def _write_singles(self, step: Step, places: Tensor, keys: Tensor, values: Tensor) -> None:
+        self.keys[step.slot_tensor, :, places] = keys
+        self.values[step.slot_tensor, :, places] = values
+
+    def _read_singles(self, step: Step, length: int) -> tuple[Tensor, Tensor]:
+        return self.keys[step.slot_index, :, :length], self.values[step.slot_index, :, :length]
+
+
+class FullCache(LayerCache):
+    """Remembers every token: place = position."""
+
+    def extend_singles(self, step: Step, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """See ``LayerCache``; S is the longest sequence."""
+        longest = max(step.single_positions) + 1
+        self.reserve(max(step.single_slots) + 1, longest)
+        if len(step.single_slots) == 1:  # plain slices cost a third of indexed writes, and this is every step of a chat
+            slot, place = step.single_slots[0], step.single_positions[0]
+            self.keys[slot, :, place] = keys[0]
+            self.values[slot, :, place] = values[0]
+        else:
+            self._write_singles(step, step.position_tensor, keys, values)
+        return self._read_singles(step, longest)
+
+    def extend_chunk(self, chunk: Chunk, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """See ``LayerCache``; S counts from position 0."""
+        end = chunk.start + chunk.length
+        self.reserve(chunk.slot + 1, end)
+        self.keys[chunk.slot, :, chunk.start : end] = keys
+        self.values[chunk.slot, :, chunk.start : end] = values
+        return self.keys[chunk.slot, :, :end], self.values[chunk.slot, :, :end]
+
+
+class RollingCache(LayerCache):
+    """Remembers the last W tokens: place = position modulo W.
+
+    A token's window is then just the whole ring; its order does not matter, for positions are in the keys already.
+
+    Args:
+        window: Tokens a query sees, itself included, W.
+        heads: Key/value heads K.
+        width: Head width C.
+        limit: Longest sequence, tokens; the ring is never longer.
+        device: Where the cache lives.
+        dtype: Of keys and values.
+    """
+
+    def __init__(
+        self, *, window: int, heads: int, width: int, limit: int, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        super().__init__(heads=heads, width=width, limit=min(window, limit), device=device, dtype=dtype)
+        self.window: int = window
+
+    def extend_singles(self, step: Step, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """See ``LayerCache``; S is at most W."""
+        longest = min(max(step.single_positions) + 1, self.window)
+        self.reserve(max(step.single_slots) + 1, longest)
+        if len(step.single_slots) == 1:
+            slot, place = step.single_slots[0], step.single_positions[0] % self.window
+            self.keys[slot, :, place] = keys[0]
+            self.values[slot, :, place] = values[0]
+        else:
+            self._write_singles(step, step.position_tensor % self.window, keys, values)
+        return self._read_singles(step, longest)
+
+    def extend_chunk(self, chunk: Chunk, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """See ``LayerCache``; S is T and up to W - 1 tokens before the chunk."""
+        end = chunk.start + chunk.length
+        self.reserve(chunk.slot + 1, end)
+        before = torch.arange(chunk.start - min(chunk.start, self.window - 1), chunk.start, device=keys.device)
+        places = before % self.window
+        seen_keys = torch.cat((self.keys[chunk.slot, :, places], keys), dim=1)
+        seen_values = torch.cat((self.values[chunk.slot, :, places], values), dim=1)
+        kept = min(chunk.length, self.window)
+        places = torch.arange(end - kept, end, device=keys.device) % self.window
+        self.keys[chunk.slot, :, places] = keys[:, -kept:]
+        self.values[chunk.slot, :, places] = values[:, -kept:]
+        return seen_keys, seen_values

@@ -1,0 +1,302 @@
+"""``CausalLMPlugin``: all of ``TextModelPlugin`` for decoder-only models, so that a model only says what it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import logging
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from inference_pio.errors import (
+    ArchitectureError,
+    ChatTemplateError,
+    InvalidOptionError,
+    NotLoadedError,
+    TokenizerError,
+)
+from inference_pio.generation import Chunk, Completion, GenerationRequest, LoadOptions, Message, Prompt, SamplingOptions
+from inference_pio.hookspecs import ExecutorRequest
+from inference_pio.interfaces import TextModelPlugin
+
+from .sampling import validate_sampling
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from inference_pio.common.config.model_config_base import BaseConfig
+    from inference_pio.hooks import HookCaller
+
+    from .chat_templates import ChatTemplate
+    from .engine import Engine
+    from .layers import Decoder
+    from .optimizations import Optimization
+    from .text_generation import TextGeneration
+    from .tokenizers import Tokenizer
+    from .weight_map import WeightMap
+    from .weights import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+class CausalLMPlugin(TextModelPlugin):
+    """A decoder-only language model. Subclasses say what they are; everything else is here.
+
+    Attributes:
+        model_types: ``model_type`` values of ``config.json`` that name this architecture.
+        gguf_architectures: ``general.architecture`` values of GGUF files that name it.
+        sampling_defaults: What its authors recommend.
+    """
+
+    model_types: ClassVar[frozenset[str]] = frozenset()
+    gguf_architectures: ClassVar[frozenset[str]] = frozenset()
+    sampling_defaults: ClassVar[SamplingOptions] = SamplingOptions()
+
+    def __init__(self) -> None:
+        self.config: BaseConfig | None = None
+        self.engine: Engine | None = None
+        self.tokenizer: Tokenizer | None = None
+        self._template: ChatTemplate | None = None
+        self._hooks: HookCaller | None = None
+
+    # What a model says of itself.
+
+    @abstractmethod
+    def config_type(self) -> type[BaseConfig]:
+        """The configuration class; imports no torch."""
+
+    @abstractmethod
+    def gguf_config(self, checkpoint: Checkpoint) -> BaseConfig:
+        """Translate a GGUF file's metadata; imports no torch."""
+
+    @abstractmethod
+    def weight_map(self, config: BaseConfig, format: str) -> WeightMap:
+        """Names and layouts of a ``gguf`` or ``safetensors`` checkpoint; imports no torch."""
+
+    @abstractmethod
+    def build_model(self, config: BaseConfig) -> Decoder:
+        """Assemble the torch model, parameters without values."""
+
+    def optimizations(self) -> Sequence[Optimization]:
+        """The named optimizations of ``specific_optimizations/``."""
+        return ()
+
+    # ModelPlugin.
+
+    def supports_config(self, config: Mapping[str, Any]) -> bool:
+        """See ``ModelPlugin``."""
+        return config.get("model_type") in self.model_types
+
+    def create_config(self, **overrides: Any) -> BaseConfig:
+        """See ``ModelPlugin``."""
+        return self.config_type().from_dict(overrides)
+
+    def read_config(self, checkpoint: Checkpoint) -> BaseConfig:
+        """Return the configuration that a checkpoint describes.
+
+        Raises:
+            ArchitectureError: The checkpoint is for another architecture.
+            ConfigError: A setting is unknown or does not fit.
+        """
+        known = self.gguf_architectures if checkpoint.format == "gguf" else self.model_types
+        if checkpoint.architecture not in known:
+            raise ArchitectureError(
+                f"{checkpoint.path} holds architecture {checkpoint.architecture!r}; plugin {self.name!r} runs "
+                f"{', '.join(sorted(known))}. Find a plugin for it: inference-pio list"
+            )
+        if checkpoint.format == "gguf":
+            return self.gguf_config(checkpoint)
+        return self.config_type().from_hugging_face(checkpoint.config or {})
+
+    def load_model(self, options: LoadOptions | None = None, hooks: HookCaller | None = None) -> None:
+        """See ``ModelPlugin``."""
+        from inference_pio.host import default_host
+        from inference_pio.weights_choice import fetch_weights
+
+        from .weights import open_checkpoint
+
+        options = options or LoadOptions()
+        hooks = hooks or default_host().hooks
+        self.cleanup()
+        path = fetch_weights(hooks, self.name, self.manifest, options)
+        with open_checkpoint(path) as checkpoint:
+            try:
+                self._prepare(checkpoint, options, hooks)
+            except BaseException:
+                self.cleanup()
+                raise
+        hooks.after_load(self.name, self)
+
+    def _prepare(self, checkpoint: Checkpoint, options: LoadOptions, hooks: HookCaller) -> None:
+        from .chat_templates import ChatTemplate
+        from .engine import Engine
+        from .tokenizers import load_tokenizer
+
+        config = self.read_config(checkpoint)
+        if options.config_overrides:
+            config = self.config_type().from_dict({**config.to_dict(), **options.config_overrides})
+        config = hooks.adjust_config(self.name, config)
+        if options.context is not None and not 2 <= options.context <= config.max_position_embeddings:
+            raise InvalidOptionError(
+                f"context = {options.context}: {self.name} takes 2 to {config.max_position_embeddings} tokens"
+            )
+        tokenizer = load_tokenizer(checkpoint)
+        if tokenizer.vocab_size > config.vocab_size:
+            raise TokenizerError(
+                f"{checkpoint.path}: the tokenizer has {tokenizer.vocab_size} tokens, the model {config.vocab_size}; "
+                "they do not belong together"
+            )
+        request = ExecutorRequest(
+            plugin_name=self.name,
+            plugin=self,
+            config=config,
+            checkpoint=checkpoint,
+            device=hooks.choose_device(self.manifest, options.device),
+            options=options,
+        )
+        self.engine = Engine(hooks.offer_executor(request), context=options.context)
+        if tokenizer.chat_template:
+            self._template = ChatTemplate(
+                tokenizer.chat_template,
+                bos_token=_token_text(tokenizer, tokenizer.bos_token_id),
+                eos_token=_token_text(tokenizer, tokenizer.eos_token_id),
+            )
+        self.config, self.tokenizer, self._hooks = config, tokenizer, hooks
+
+    def infer(self, inputs: Sequence[int]) -> NDArray[np.float32]:
+        """Return the logits of every position of a text.
+
+        Args:
+            inputs: Token ids, (T,).
+
+        Returns:
+            (T, V) float32.
+        """
+        return self._loaded()[0].logits(inputs)
+
+    def cleanup(self) -> None:
+        """See ``ModelPlugin``."""
+        if self.engine is not None:
+            self.engine.close()
+        self.config = self.engine = self.tokenizer = self._template = self._hooks = None
+
+    # TextModelPlugin.
+
+    @property
+    def has_chat_template(self) -> bool:
+        """See ``TextModelPlugin``."""
+        return self._template is not None
+
+    def tokenize(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """See ``TextModelPlugin``."""
+        return self._loaded()[1].encode(text, add_special_tokens=add_special_tokens)
+
+    def detokenize(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
+        """See ``TextModelPlugin``."""
+        return self._loaded()[1].decode(token_ids, skip_special_tokens=skip_special_tokens)
+
+    def apply_chat_template(self, messages: Sequence[Message]) -> str:
+        """Return the text that asks the model for the next message.
+
+        Raises:
+            ChatTemplateError: There is no template, or it refuses these messages.
+        """
+        self._loaded()
+        if self._template is None:
+            raise ChatTemplateError(
+                f"{self.name} brings no chat template: it is a base model, which continues text. "
+                f'Try: inference-pio run {self.name} "Once upon a time"'
+            )
+        return self._template.render(messages)
+
+    def stream(self, prompt: Prompt, *, system: str | None = None, raw: bool = False, **options: Any) -> Iterator[Chunk]:
+        """See ``TextModelPlugin``."""
+        return self._of_prompt(prompt, system, raw, options).chunks()
+
+    def generate(self, prompt: Prompt, *, system: str | None = None, raw: bool = False, **options: Any) -> Completion:
+        """See ``TextModelPlugin``."""
+        return _drain(self._of_prompt(prompt, system, raw, options))
+
+    def generate_batch(
+        self, prompts: Sequence[Prompt], *, system: str | None = None, raw: bool = False, **options: Any
+    ) -> list[Completion]:
+        """Continue several prompts at once; each answer is the one it would get alone."""
+        generations = [self._of_prompt(prompt, system, raw, options) for prompt in prompts]
+        for generation in generations:
+            generation.start()
+        return [_drain(generation) for generation in generations]
+
+    def stream_chat(self, messages: Sequence[Message], **options: Any) -> Iterator[Chunk]:
+        """See ``TextModelPlugin``."""
+        return self._of_messages(messages, options).chunks()
+
+    def chat(self, messages: Sequence[Message], **options: Any) -> Completion:
+        """See ``TextModelPlugin``."""
+        return _drain(self._of_messages(messages, options))
+
+    def _of_prompt(self, prompt: Prompt, system: str | None, raw: bool, options: Mapping[str, Any]) -> TextGeneration:
+        if isinstance(prompt, str) and self.has_chat_template and not raw:
+            messages = [{"role": "user", "content": prompt}]
+            if system is not None:
+                messages.insert(0, {"role": "system", "content": system})
+            return self._of_messages(messages, options)
+        if system is not None:
+            raise InvalidOptionError("system: only a chat template has a place for it, and none is used here")
+        if isinstance(prompt, str):
+            return self._generation(prompt, self.tokenize(prompt), options)
+        return self._generation(None, [int(token) for token in prompt], options)
+
+    def _of_messages(self, messages: Sequence[Message], options: Mapping[str, Any]) -> TextGeneration:
+        text = self.apply_chat_template(messages)
+        # The template writes the special tokens itself.
+        return self._generation(text, self.tokenize(text, add_special_tokens=False), options, messages)
+
+    def _generation(
+        self, text: str | None, ids: list[int], options: Mapping[str, Any], messages: Sequence[Message] = ()
+    ) -> TextGeneration:
+        from .text_generation import TextGeneration
+
+        engine, tokenizer = self._loaded()
+        assert self.config is not None and self._hooks is not None
+        chosen = sampling_options(options).over(self.sampling_defaults)
+        validate_sampling(chosen, engine.executor.vocab_size)
+        engine.check_prompt(ids)
+        request = GenerationRequest(
+            plugin_name=self.name, prompt=text, prompt_ids=tuple(ids), options=chosen, messages=tuple(messages)
+        )
+        ends = self.config.eos_token_ids or ((tokenizer.eos_token_id,) if tokenizer.eos_token_id is not None else ())
+        return TextGeneration(engine, tokenizer, self._hooks, request, ends)
+
+    def _loaded(self) -> tuple[Engine, Tokenizer]:
+        if self.engine is None or self.tokenizer is None:
+            raise NotLoadedError(f"{self.name or type(self).__name__} is not loaded; call load_model() first")
+        return self.engine, self.tokenizer
+
+
+def sampling_options(options: Mapping[str, Any]) -> SamplingOptions:
+    """Build ``SamplingOptions`` from keyword arguments.
+
+    Raises:
+        InvalidOptionError: A name is unknown; the message has the nearest one.
+    """
+    known = [f.name for f in dataclasses.fields(SamplingOptions)]
+    for name in options:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}"
+            raise InvalidOptionError(f"option {name!r} is unknown; {hint}")
+    return SamplingOptions(**options)
+
+
+def _drain(generation: TextGeneration) -> Completion:
+    reason = None
+    for chunk in generation.chunks():
+        reason = chunk.finish_reason or reason
+    return generation.completion(reason or "cancelled")
+
+
+def _token_text(tokenizer: Tokenizer, token_id: int | None) -> str:
+    return "" if token_id is None else tokenizer.token(token_id)

@@ -1,0 +1,65 @@
+"""From what checkpoints write to what configurations hold: GGUF metadata and the spellings of rotary settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from inference_pio.errors import ConfigError
+
+if TYPE_CHECKING:
+    from .weights import Checkpoint
+
+_TOKEN_FIELDS = {
+    "tokenizer.ggml.bos_token_id": "bos_token_id",
+    "tokenizer.ggml.eos_token_id": "eos_token_id",
+    "tokenizer.ggml.padding_token_id": "pad_token_id",
+}
+
+
+def gguf_config(checkpoint: Checkpoint, fields: Mapping[str, str], ignorable: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Translate the metadata of a GGUF file into configuration fields.
+
+    Args:
+        checkpoint: The file.
+        fields: Key without its architecture prefix (``embedding_length``) to field (``hidden_size``).
+        ignorable: Keys without prefix that cannot change a number the model computes.
+
+    Returns:
+        Field to value, with token ids, ``vocab_size`` and ``tie_word_embeddings`` read off the tensors.
+
+    Raises:
+        ConfigError: A key is neither in ``fields`` nor ignorable: a setting must not be lost in silence.
+    """
+    prefix = f"{checkpoint.architecture}."
+    config: dict[str, Any] = {}
+    for key, value in checkpoint.metadata.items():
+        name = key.removeprefix(prefix)
+        if key in _TOKEN_FIELDS:
+            config[_TOKEN_FIELDS[key]] = value
+        elif name != key and name in fields:
+            config[fields[name]] = value
+        elif name != key and name not in ignorable:
+            raise ConfigError(
+                f"{checkpoint.path}: this plugin does not know the setting {key} = {value!r}. The checkpoint may need a "
+                "newer version of the plugin."
+            )
+    embedding = checkpoint.tensors.get("token_embd.weight")
+    if embedding is not None:
+        config["vocab_size"] = embedding.shape[0]
+    config["tie_word_embeddings"] = "output.weight" not in checkpoint.tensors
+    return config
+
+
+def flatten_rotary(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``config.json`` content with ``rope_theta`` and ``rope_scaling`` in place of ``rope_parameters``.
+
+    transformers 5 writes base and scaling into one mapping, earlier versions apart; the result is the same for both.
+    """
+    flat = dict(data)
+    parameters = dict(flat.pop("rope_parameters", None) or {})
+    if "rope_theta" in parameters:
+        flat["rope_theta"] = parameters.pop("rope_theta")
+    if parameters.get("rope_type", "default") != "default":
+        flat["rope_scaling"] = parameters
+    return flat

@@ -1,0 +1,120 @@
+"""What all layers of one step share: positions, rotary tables, attention masks. Computed once a step, not once a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .batch import TokenBatch
+    from .layers.rotary import RotaryEmbedding
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Several new tokens of one sequence: rows ``first`` to ``first + length`` of the batch.
+
+    Attributes:
+        first: First row in the batch.
+        length: Number of tokens T.
+        slot: Cache slot.
+        start: Position of the first token.
+    """
+
+    first: int
+    length: int
+    slot: int
+    start: int
+
+
+class Step:
+    """A ``TokenBatch`` as layers need it.
+
+    Sequences with one new token are attended together (``single_*``), the others one after another (``chunks``).
+
+    Args:
+        batch: The tokens.
+        device: Where the model is.
+        dtype: Floating-point type of the activations.
+    """
+
+    def __init__(self, batch: TokenBatch, *, device: torch.device, dtype: torch.dtype) -> None:
+        self.device = device
+        self.dtype = dtype
+        self.tokens = torch.from_numpy(batch.tokens).to(device)
+        self.positions = torch.from_numpy(batch.positions).to(device)
+        self.longest = int(batch.positions.max())
+        starts = np.flatnonzero(np.diff(batch.slots, prepend=-1))
+        lengths = np.diff(starts, append=len(batch.slots))
+        self.chunks = [
+            Chunk(int(first), int(length), int(batch.slots[first]), int(batch.positions[first]))
+            for first, length in zip(starts, lengths, strict=True)
+            if length > 1
+        ]
+        singles = starts[lengths == 1]
+        self.single_slots: list[int] = batch.slots[singles].tolist()
+        self.single_positions: list[int] = batch.positions[singles].tolist()
+        self.single_rows = torch.from_numpy(singles).to(device)
+        self.is_all_single = len(singles) == len(batch.tokens)
+        self._rotary: dict[int, tuple[Tensor, Tensor]] = {}
+        self._masks: dict[tuple[int | None, Chunk | None], Tensor | None] = {}
+
+    @cached_property
+    def slot_index(self) -> Tensor | slice:
+        """Slots of the single tokens: a slice when they are consecutive, so that reading the cache copies nothing."""
+        first, count = self.single_slots[0], len(self.single_slots)
+        if self.single_slots == list(range(first, first + count)):
+            return slice(first, first + count)
+        return torch.tensor(self.single_slots, device=self.device)
+
+    @cached_property
+    def slot_tensor(self) -> Tensor:
+        """Slots of the single tokens, (B,) int64."""
+        return torch.tensor(self.single_slots, device=self.device)
+
+    @cached_property
+    def position_tensor(self) -> Tensor:
+        """Positions of the single tokens, (B,) int64."""
+        return torch.tensor(self.single_positions, device=self.device)
+
+    def rotary(self, rotary: RotaryEmbedding) -> tuple[Tensor, Tensor]:
+        """Cosine and sine of every row, each (M, 1, C/2); layers that share a rotary embedding share the tables."""
+        if id(rotary) not in self._rotary:
+            self._rotary[id(rotary)] = rotary.tables(self.positions, self.longest, self.dtype)
+        return self._rotary[id(rotary)]
+
+    def single_mask(self, window: int | None) -> Tensor | None:
+        """Which cached places the single tokens see, (B, 1, 1, S) bool; ``None`` when they all see all of them."""
+        key = (window, None)
+        if key not in self._masks:
+            counts = [min(p + 1, window or p + 1) for p in self.single_positions]
+            longest = max(counts)
+            if min(counts) == longest:
+                self._masks[key] = None
+            else:
+                places = torch.arange(longest, device=self.device)
+                self._masks[key] = (places < torch.tensor(counts, device=self.device)[:, None])[:, None, None]
+        return self._masks[key]
+
+    def chunk_mask(self, chunk: Chunk, window: int | None) -> Tensor | None:
+        """Which of the S keys each token of a chunk sees, (T, S) bool; ``None`` when plain causal masking says it.
+
+        The keys are those of ``LayerCache.extend_chunk``: without a window from position 0, with one the chunk's own and
+        up to W - 1 before it.
+        """
+        if chunk.start == 0 and (window is None or chunk.length <= window):
+            return None
+        key = (window, chunk)
+        if key not in self._masks:
+            before = chunk.start if window is None else min(chunk.start, window - 1)
+            queries = torch.arange(before, before + chunk.length, device=self.device)[:, None]
+            keys = torch.arange(before + chunk.length, device=self.device)[None]
+            mask = keys <= queries
+            self._masks[key] = mask if window is None else mask & (queries - keys < window)
+        return self._masks[key]

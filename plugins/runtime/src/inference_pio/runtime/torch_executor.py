@@ -1,0 +1,126 @@
+"""``TorchExecutor``: eager torch, any device and dtype. The readable truth, and the path for GPUs."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from inference_pio.errors import CacheFullError, InvalidOptionError, NotLoadedError
+
+from .cores import available_cores
+from .step import Step
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .batch import TokenBatch
+    from .caches import LayerCache
+    from .layers import Decoder
+
+logger = logging.getLogger(__name__)
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_dtype(requested: str | None, device: torch.device) -> torch.dtype:
+    """Return the dtype for a device: float32 on CPUs, bfloat16 elsewhere, unless another one is requested.
+
+    Raises:
+        InvalidOptionError: ``requested`` is not one of ``DTYPES``.
+    """
+    if requested in (None, "auto"):
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    try:
+        return DTYPES[str(requested)]
+    except KeyError:
+        raise InvalidOptionError(f"dtype {requested!r} is unknown; known: {', '.join(DTYPES)}") from None
+
+
+def open_device(name: str) -> torch.device:
+    """Return a device that works here.
+
+    Raises:
+        InvalidOptionError: torch does not know the name, or has no such device on this machine.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch raises all three, by backend
+        reason = str(error).splitlines()[0]
+        raise InvalidOptionError(f"device {name!r} cannot be used here: {reason}. Try --device cpu") from error
+    return device
+
+
+class TorchExecutor:
+    """Runs a ``Decoder`` on batches of tokens; implements ``Executor``.
+
+    Args:
+        model: Weights in place, on the device and in the dtype to compute in.
+        vocab_size: Width V of a row of logits.
+        max_context: Longest sequence, tokens.
+        threads: CPU threads; torch keeps one number for the whole process.
+    """
+
+    def __init__(self, model: Decoder, *, vocab_size: int, max_context: int, threads: int | None = None) -> None:
+        weight = model.embed_tokens.weight
+        self.model: Decoder | None = model.eval().requires_grad_(False)
+        self.device, self.dtype = weight.device, weight.dtype
+        self.name = f"torch {str(self.dtype).removeprefix('torch.')} {self.device}"
+        self.vocab_size, self.max_context = vocab_size, max_context
+        self.caches: list[LayerCache] = []
+        self.lengths: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.context = 0
+        torch.set_num_threads(threads or available_cores())
+
+    def allocate(self, slots: int, context: int) -> None:
+        """See ``Executor``; memory is taken as slots and places are first used."""
+        model = self._model()
+        self.context = min(context, self.max_context)
+        self.lengths = np.zeros(slots, np.int64)
+        self.caches = [
+            layer.build_cache(limit=self.context, device=self.device, dtype=self.dtype)  # type: ignore[operator]  # a block's method, which nn.Module types as Tensor | Module
+            for layer in model.layers
+        ]
+
+    @torch.inference_mode()
+    def step(self, batch: TokenBatch) -> NDArray[np.float32]:
+        """See ``Executor``."""
+        model = self._model()
+        self._advance(batch)
+        rows = None
+        if len(batch.logit_rows) != len(batch.tokens):
+            rows = torch.from_numpy(batch.logit_rows).to(self.device)
+        logits = model(Step(batch, device=self.device, dtype=self.dtype), self.caches, rows)
+        result: NDArray[np.float32] = logits.float().cpu().numpy()
+        return result
+
+    def free(self, slot: int) -> None:
+        """See ``Executor``."""
+        self.lengths[slot] = 0
+
+    def close(self) -> None:
+        """See ``Executor``."""
+        self.model = None
+        self.caches = []
+
+    def _model(self) -> Decoder:
+        if self.model is None:
+            raise NotLoadedError("the executor has been closed; load the model again")
+        return self.model
+
+    def _advance(self, batch: TokenBatch) -> None:
+        """Check that every sequence goes on where its cache ends, and count its tokens."""
+        if batch.slots.min() < 0 or batch.slots.max() >= len(self.lengths):
+            raise CacheFullError(f"slot {batch.slots.max()} is not among the {len(self.lengths)} allocated ones")
+        if batch.positions.max() >= self.context:
+            raise CacheFullError(f"position {batch.positions.max()} is outside the context of {self.context} tokens")
+        starts = np.flatnonzero(np.diff(batch.slots, prepend=-1))
+        slots = batch.slots[starts]
+        lengths = np.diff(starts, append=len(batch.slots))
+        expected = np.repeat(self.lengths[slots] - starts, lengths) + np.arange(len(batch.slots))
+        if len(set(slots.tolist())) != len(slots) or not np.array_equal(batch.positions, expected):
+            raise ValueError("a slot's tokens must stand together and continue its sequence without a gap")
+        self.lengths[slots] += lengths

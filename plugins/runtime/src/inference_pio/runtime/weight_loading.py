@@ -1,0 +1,134 @@
+"""From a checkpoint's tensors to a model's parameters: names mapped by tables, nothing missing, nothing left over."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from inference_pio.errors import TensorMismatchError
+from inference_pio.generation import ProgressCallback, ProgressEvent
+
+from .layers.linear import FusedLinear
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from .weight_map import WeightMap
+    from .weights import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+NAMES_SHOWN = 8
+
+
+def build_empty(build: Callable[[], nn.Module], *, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """Build a module whose parameters have their final place but no values yet."""
+    with torch.device("meta"):
+        module = build()
+    return module.to(dtype).to_empty(device=device)
+
+
+def weight_targets(model: nn.Module) -> dict[str, Tensor]:
+    """Return every tensor to fill, by name; the projections of a ``FusedLinear`` appear one by one, as views."""
+    targets: dict[str, Tensor] = {}
+    for prefix, module in model.named_modules():
+        if isinstance(module, FusedLinear):
+            parent = prefix.rpartition(".")[0]
+            targets |= {f"{parent}.{name}" if parent else name: view for name, view in module.parts().items()}
+        else:
+            for name, parameter in module.named_parameters(recurse=False):
+                targets[f"{prefix}.{name}" if prefix else name] = parameter.detach()
+    return targets
+
+
+def load_weights(
+    model: nn.Module,
+    checkpoint: Checkpoint,
+    weight_map: WeightMap,
+    *,
+    threads: int = 2,
+    progress: ProgressCallback | None = None,
+) -> None:
+    """Fill a model from a checkpoint, dequantizing straight into its parameters.
+
+    Args:
+        model: From ``build_empty``.
+        checkpoint: Opened, tensors still on disk.
+        weight_map: The checkpoint's names and layouts in terms of the model's.
+        threads: Tensors read at once.
+        progress: Called after each tensor.
+
+    Raises:
+        TensorMismatchError: Tensors are missing, unexpected, or have a wrong shape; nothing was filled.
+    """
+    started = time.perf_counter()
+    targets = weight_targets(model)
+    sources = _match(targets, checkpoint, weight_map)
+    total = sum(checkpoint.tensors[name].n_bytes for name in sources)
+    done = 0
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        futures = [
+            pool.submit(_fill, targets[target], checkpoint, source, weight_map.transforms.get(_pattern(target)))
+            for source, target in sources.items()
+        ]
+        for source, future in zip(sources, futures, strict=True):
+            future.result()
+            done += checkpoint.tensors[source].n_bytes
+            if progress:
+                progress(ProgressEvent(stage="load", done=done, total=total, unit="bytes", label=checkpoint.path.name))
+    logger.info("loaded %s: %d bytes in %.2f s", checkpoint.path.name, total, time.perf_counter() - started)
+
+
+def _match(targets: Mapping[str, Tensor], checkpoint: Checkpoint, weight_map: WeightMap) -> dict[str, str]:
+    """Return checkpoint name -> target name, after checking names and shapes."""
+    sources: dict[str, str] = {}
+    unexpected: list[str] = []
+    for name in checkpoint.tensors:
+        target = weight_map.target(name)
+        if target in targets:
+            sources[name] = target
+        elif not weight_map.is_ignored(name):
+            unexpected.append(name)
+    missing = sorted(set(targets) - set(sources.values()))
+    wrong = [
+        f"{source} is {checkpoint.tensors[source].shape}, expected {tuple(targets[target].shape)}"
+        for source, target in sources.items()
+        if checkpoint.tensors[source].shape != tuple(targets[target].shape)
+    ]
+    faults = [
+        f"{len(names)} {kind}: {', '.join(names[:NAMES_SHOWN])}{' …' if len(names) > NAMES_SHOWN else ''}"
+        for kind, names in (("missing", missing), ("unexpected", sorted(unexpected)), ("of a wrong shape", wrong))
+        if names
+    ]
+    if faults:
+        raise TensorMismatchError(
+            f"{checkpoint.path} does not hold the tensors that this configuration needs: {'; '.join(faults)}. "
+            "Is it the right checkpoint for this plugin?"
+        )
+    return sources
+
+
+def _fill(
+    target: Tensor, checkpoint: Checkpoint, source: str, transform: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None
+) -> None:
+    is_direct = target.device.type == "cpu" and target.dtype is torch.float32 and target.is_contiguous()
+    if is_direct and transform is None:
+        checkpoint.read(source, out=target.numpy())
+        return
+    values = checkpoint.read(source)
+    if transform is not None:
+        values = transform(values)
+    target.copy_(torch.from_numpy(np.ascontiguousarray(values)))
+
+
+def _pattern(name: str) -> str:
+    """Replace the layer number of a target name by ``{n}``."""
+    return re.sub(r"(?<=\.)\d+(?=\.)", "{n}", name, count=1)
