@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import FakeSite
+from .conftest import PLUGIN_SOURCE, FakeSite
 
 LIMIT_S = 0.25
 """The product's promise for ``inference-pio list`` with 100 plugins, seconds."""
@@ -80,6 +80,16 @@ def test_a_plugin_below_inference_pio_loads_from_its_own_place(site: FakeSite, m
     )
     assert result.stdout == "qwen3 True\nFalse\n"
     assert site.executed == ["inference_pio.models.qwen3", "inference_pio.models.qwen3.plugin"]
+
+
+def test_what_compiled_code_prints_at_import_stays_out_of_the_answer(
+    site: FakeSite, manifest_data: dict[str, Any]
+) -> None:
+    noise = "import ctypes\nctypes.CDLL(None).printf(b'from C\\n')\n"
+    site.add_model("noisy", manifest=manifest_data, source=noise + PLUGIN_SOURCE)
+    result = site.run("import inference_pio; print(inference_pio.load('noisy').name)")
+    assert result.stdout == "noisy\n"
+    assert "from C" in result.stderr
 
 
 def test_a_plugin_that_ends_the_process_at_import_does_not_end_it(

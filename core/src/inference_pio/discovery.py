@@ -16,7 +16,7 @@ from .installed import HOOKS_GROUP, MODELS_GROUP, EntryPointRef, Installed, Inst
 from .manifest import MANIFEST_NAME, Manifest, check_manifest
 from .manifest_files import ManifestFileError, PackageFolders, find_manifest
 from .names import canonical_name
-from .records import PluginRecord, PluginState, Reason
+from .records import PluginRecord, PluginState, Reason, ReasonCode
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ def _remarks(dist: InstalledDist) -> tuple[Reason, ...]:
     )
 
 
-def _invalid(record: PluginRecord, code: str, message: str, fix: str = "") -> PluginRecord:
+def _invalid(record: PluginRecord, code: ReasonCode, message: str, fix: str = "") -> PluginRecord:
     fix = fix or f"Its author must mend it; try a newer one: pip install -U {record.dist_name}"
     return dataclasses.replace(record, state=PluginState.INVALID, reasons=(Reason(code, message, fix),))
 

@@ -6,18 +6,18 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from .hookspecs import HOST_API
 from .manifest import SCHEMA_VERSION, Manifest
 from .manifest_rules import parsed_requirement
 from .memory import GIGABYTE, Memory, machine_memory
-from .records import Reason
+from .records import Reason, ReasonCode
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-MEMORY = "memory"
+MEMORY: Final = "memory"
 """Code of the one gate that ``force`` overrides."""
 
 
@@ -67,8 +67,8 @@ def gate(manifest: Manifest, environment: Environment) -> tuple[list[Reason], li
         *_schema(manifest),
         *_host_api(manifest, environment),
         *_python(manifest, environment),
-        *_library("torch", manifest.compatibility.torch_version, environment),
-        *_library("transformers", manifest.compatibility.transformers_version, environment),
+        *_library("torch", "torch-version", manifest.compatibility.torch_version, environment),
+        *_library("transformers", "transformers-version", manifest.compatibility.transformers_version, environment),
         *_dependencies(manifest, environment),
     ]
     memory_faults, remarks = _memory(manifest, environment)
@@ -121,11 +121,11 @@ def _python(manifest: Manifest, environment: Environment) -> Iterator[Reason]:
         )
 
 
-def _library(name: str, wanted: str, environment: Environment) -> Iterator[Reason]:
+def _library(name: str, code: ReasonCode, wanted: str, environment: Environment) -> Iterator[Reason]:
     """A wrong version always counts; a missing library only when the manifest depends on it."""
     found = environment.installed.version(name)
     if found is not None and not satisfies(found, wanted):
-        yield Reason(f"{name}-version", f"needs {name} {wanted}, installed is {found}", f"pip install '{name}{wanted}'")
+        yield Reason(code, f"needs {name} {wanted}, installed is {found}", f"pip install '{name}{wanted}'")
 
 
 def _dependencies(manifest: Manifest, environment: Environment) -> Iterator[Reason]:

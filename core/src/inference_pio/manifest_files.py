@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from .installed import EntryPointRef, InstalledDist
 from .manifest import MANIFEST_NAME
+from .records import ReasonCode
 
 MAX_MANIFEST_BYTES = 1_000_000
 """A manifest is a few kilobytes; anything of this size is a mistake or an attack."""
@@ -28,7 +29,7 @@ EXTRA_METADATA = "extra_metadata"
 class ManifestFileError(Exception):
     """The manifest's file cannot be used. ``code`` is that of the reason to show."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: ReasonCode, message: str) -> None:
         self.code = code
         super().__init__(message)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -32,17 +32,48 @@ class PluginState(str, Enum):
         return self.value
 
 
+ReasonCode = Literal[
+    # invalid
+    "entry-point-broken",
+    "entry-point-mismatch",
+    "index-failed",
+    "manifest-broken",
+    "manifest-missing",
+    "manifest-outside",
+    "name-collision",
+    # incompatible
+    "dependency-missing",
+    "dependency-version",
+    "host-api",
+    "memory",
+    "python-version",
+    "schema-version",
+    "torch-version",
+    "transformers-version",
+    # disabled
+    "disabled",
+    "not-allowed",
+    # failed
+    "load-failed",
+    # remarks on a plugin that is ready
+    "duplicate-metadata",
+    "memory-unknown",
+    "unknown-key",
+]
+"""What a program may rely on; a code never changes its meaning."""
+
+
 @dataclass(frozen=True)
 class Reason:
     """Why a plugin is in its state, or a remark on a plugin that is ready.
 
     Attributes:
-        code: Stable, for programs: ``torch-version``, ``memory``, ``manifest-missing`` …
+        code: Stable, for programs.
         message: What is the matter, for people; one sentence without its full stop.
         fix: What to do about it; empty when there is nothing to do.
     """
 
-    code: str
+    code: ReasonCode
     message: str
     fix: str = ""
 

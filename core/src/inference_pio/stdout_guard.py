@@ -30,6 +30,7 @@ def _descriptor_one_to_two() -> Iterator[None]:
         yield
     finally:
         if saved is not None:
+            _flush_c_library()
             os.dup2(saved, 1)
             os.close(saved)
 
@@ -38,3 +39,11 @@ def _flush(stream: object) -> None:
     flush = getattr(stream, "flush", None)
     if flush is not None:
         flush()
+
+
+def _flush_c_library() -> None:
+    """Write out what compiled code has printed into the C library's own buffer; later it would end up in the answer."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # no handle on the program itself: Windows
+        ctypes.CDLL(None).fflush(None)
