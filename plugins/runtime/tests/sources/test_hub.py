@@ -1,9 +1,11 @@
-"""``hf:`` sources: the real huggingface_hub on a small hub of our own; in processes, since it reads HF_ENDPOINT once."""
+"""``hf:`` sources: the real huggingface_hub on a small hub of our own; in processes, as it reads HF_ENDPOINT once."""
 
 import hashlib
 import json
+from importlib.metadata import version
 
 import pytest
+from packaging.version import Version
 
 from inference_pio.manifest import WeightsEntry
 
@@ -100,6 +102,7 @@ def test_the_hub_draws_nothing(hub, pull, entry):
     assert "m.gguf" not in errors
 
 
+@pytest.mark.skipif(Version(version("huggingface_hub")) < Version("1"), reason="older ones leave that to their caller")
 def test_a_connection_that_breaks_off_is_taken_up_where_it_broke(hub, pull, entry):
     large = DATA * 100  # huggingface_hub writes 10 MiB at a time, and takes up behind the last whole piece
     hub.files, hub.cut = {"m.gguf": large}, 1
@@ -107,6 +110,16 @@ def test_a_connection_that_breaks_off_is_taken_up_where_it_broke(hub, pull, entr
     assert "path" in answer
     (taken_up,) = [headers["range"] for headers in hub.headers if "range" in headers]
     assert 0 < int(taken_up.removeprefix("bytes=").rstrip("-")) <= len(large) // 2
+
+
+def test_a_connection_that_always_breaks_off_is_an_error_and_the_next_pull_works(hub, pull, entry, leftovers):
+    hub.files, hub.cut = {"m.gguf": DATA}, 99
+    answer = pull(entry("hf:org/repo/m.gguf"))
+    assert answer["error"] == "DownloadError"
+    assert "could not be fetched" in answer["message"]
+    assert leftovers() == []
+    hub.cut = 0
+    assert "path" in pull(entry("hf:org/repo/m.gguf"))
 
 
 def test_an_interrupted_process_leaves_nothing_and_the_next_one_starts_again(hub, start_pull, finish, entry, leftovers):

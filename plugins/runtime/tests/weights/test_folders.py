@@ -11,8 +11,6 @@ from safetensors.torch import save_file
 from inference_pio.errors import CheckpointError, WeightsNotFoundError
 from inference_pio.runtime.weights import open_checkpoint
 
-F32 = struct.pack("<f", 1.0)
-
 
 @pytest.fixture
 def sharded(tmp_path):
@@ -38,19 +36,19 @@ def test_shards_are_one_checkpoint(sharded, tmp_path):
 
 def test_a_missing_shard_is_named(sharded, tmp_path):
     (tmp_path / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"index\.json.*model-00002-of-00002\.safetensors is missing"):
+    with pytest.raises(CheckpointError, match=r"index\.json.*model-00002-of-00002\.safetensors' is missing"):
         open_checkpoint(tmp_path)
 
 
 def test_a_tensor_that_the_index_names_and_no_shard_holds_is_named(sharded):
     folder = sharded({"a": "model-00001-of-00002.safetensors", "c": "model-00001-of-00002.safetensors"})
-    with pytest.raises(CheckpointError, match=r"00001-of-00002\.safetensors lacks 1 tensors \(c\)"):
+    with pytest.raises(CheckpointError, match=r"00001-of-00002\.safetensors' lacks 1 tensors \('c'\)"):
         open_checkpoint(folder)
 
 
 def test_a_tensor_that_the_index_does_not_name_is_named(sharded, tmp_path):
     save_file({"a": torch.ones(2), "x": torch.ones(2)}, tmp_path / "model-00001-of-00002.safetensors")
-    with pytest.raises(CheckpointError, match=r"holds, beside those the index names, 1 tensors \(x\)"):
+    with pytest.raises(CheckpointError, match=r"holds, beside those the index names, 1 tensors \('x'\)"):
         open_checkpoint(tmp_path)
 
 
@@ -78,7 +76,7 @@ def test_a_shard_that_is_a_link_out_of_the_folder_is_refused(sharded, tmp_path, 
     shard = tmp_path / "model-00001-of-00002.safetensors"
     shard.rename(target := tmp_path_factory.mktemp("elsewhere") / "secret")
     shard.symlink_to(target)
-    with pytest.raises(CheckpointError, match=r"00001-of-00002\.safetensors is a link to .*secret"):
+    with pytest.raises(CheckpointError, match=r"00001-of-00002\.safetensors' is a link to .*secret"):
         open_checkpoint(tmp_path)
 
 

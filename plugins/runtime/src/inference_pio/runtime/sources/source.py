@@ -9,6 +9,7 @@ hf:<owner>/<repo>[@<revision>]            config, tokenizer and safetensors file
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -37,6 +38,10 @@ class LocalSource:
     def file_name(self) -> str:
         """Last part of the path."""
         return self.path.name
+
+    def is_there(self) -> bool:
+        """Whether anything is at the path."""
+        return os.path.exists(self.path)  # noqa: PTH110 - Path.exists raises for a name that is too long
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def parse_source(text: str) -> Source | None:
         return _parse_hub(text, rest)
     if scheme == "file":
         return LocalSource(Path(_file_path(rest)).expanduser())
-    if match and not Path(text).exists():
+    if match and not os.path.exists(text):  # noqa: PTH110 - Path.exists raises for a name that is too long
         return None
     return LocalSource(Path(text).expanduser())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import IO, TYPE_CHECKING
 
-from inference_pio.errors import ChecksumError
+from inference_pio.errors import CheckpointError, ChecksumError
 
 from .disk import disk_errors
 
@@ -85,12 +85,22 @@ def check_local(path: Path, entry: WeightsEntry) -> None:
         raise wrong_bytes(entry, f"{path} has {size} bytes and {entry.size_bytes} were promised")
     if entry.sha256 is None:
         return
+    digest = _sha256(path)
+    if digest != entry.sha256:
+        raise wrong_bytes(entry, f"the sha256 of {path} is {digest}, promised is {entry.sha256}")
+
+
+def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(COPY_BYTES):
-            digest.update(chunk)
-    if digest.hexdigest() != entry.sha256:
-        raise wrong_bytes(entry, f"the sha256 of {path} is {digest.hexdigest()}, promised is {entry.sha256}")
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(COPY_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise CheckpointError(
+            f"weights {path} cannot be read: {error.strerror or error}. Check the file and its permissions."
+        ) from error
+    return digest.hexdigest()
 
 
 def wrong_bytes(entry: WeightsEntry, fault: str) -> ChecksumError:

@@ -63,9 +63,9 @@ def _shard_path(index: Path, shard: str) -> Path:
         raise damaged(index, f"it names the shard {shard!r}; only a .safetensors file in the same folder is possible")
     path = index.parent / shard
     if not path.exists():
-        raise damaged(index, f"shard {shard} is missing")
+        raise damaged(index, f"shard {shard!r} is missing")
     if not _stays_inside(path):
-        raise damaged(index, f"shard {shard} is a link to {path.resolve()}, outside of the folder")
+        raise damaged(index, f"shard {shard!r} is a link to {path.resolve()}, outside of the folder")
     return path
 
 
@@ -79,5 +79,5 @@ def _stays_inside(path: Path) -> bool:
 def _check_agreement(index: Path, shard: str, promised: set[str], found: set[str]) -> None:
     for names, fault in ((promised - found, "lacks"), (found - promised, "holds, beside those the index names,")):
         if names:
-            some = ", ".join(sorted(names)[:3])
-            raise damaged(index, f"shard {shard} {fault} {len(names)} tensors ({some})")
+            some = ", ".join(map(repr, sorted(names)[:3]))
+            raise damaged(index, f"shard {shard!r} {fault} {len(names)} tensors ({some})")
