@@ -60,7 +60,7 @@ def _uniform(start: np.uint64, token_ids: NDArray[np.int64]) -> NDArray[np.float
         state ^= state >> np.uint64(shift)
         state *= factor
     state ^= state >> np.uint64(31)
-    # The upper 52 bits as the fraction of a float in [1, 2): several times cheaper than a conversion. Then moved by half
+    # The upper 52 bits as the fraction of a float in [1, 2): several times cheaper than converting. Then moved by half
     # a step, so that neither 0 nor 1 comes up.
     state >>= np.uint64(12)
     state |= _ONE

@@ -133,7 +133,7 @@ class PieceAssembler:
         return text
 
 
-_BYTE_TOKEN = re.compile("<0x([0-9A-Fa-f]{2})>")
+_BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2}|\+[0-9A-Fa-f])>")  # Rust's number parser takes a sign, too
 
 
 @functools.cache

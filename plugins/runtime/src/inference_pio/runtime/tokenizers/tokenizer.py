@@ -81,9 +81,10 @@ class Tokenizer:
         uses_template = add_special_tokens and self._uses_backend_template
         try:
             ids: list[int] = self._backend.encode(text, add_special_tokens=uses_template).ids
-        except UnicodeEncodeError as error:
+        except TypeError as error:  # what the library says to text that is no UTF-8
+            place = _lone_surrogate(text)
             raise TokenizerError(
-                f"the text is not valid Unicode: a lone surrogate {text[error.start]!r} at character {error.start}. "
+                f"the text is not valid Unicode: a lone surrogate {text[place]!r} at character {place}. "
                 "It was probably decoded with errors='surrogateescape'; decode its bytes as UTF-8"
             ) from error
         return [*self._before, *ids, *self._behind] if add_special_tokens else ids
@@ -133,3 +134,7 @@ class Tokenizer:
     def _new_assembler(self) -> Callable[[], TextAssembler]:
         decoder = self._backend.decoder
         return assembler_factory(None if decoder is None else json.loads(decoder.__getstate__()))
+
+
+def _lone_surrogate(text: str) -> int:
+    return next((place for place, character in enumerate(text) if "\ud800" <= character <= "\udfff"), 0)

@@ -19,7 +19,8 @@ def tokenizer_from_folder(folder: Path, config: Mapping[str, Any] | None = None)
 
     ``tokenizer_config.json`` names the special tokens; where it does not, ``generation_config.json`` and then
     ``config.json`` give their ids. The chat template is ``chat_template.jinja``, else the one in
-    ``tokenizer_config.json``.
+    ``tokenizer_config.json``. What is added to a text is the post-processor's business: ``add_bos_token`` and
+    ``add_eos_token`` are ignored beside a ``tokenizer.json``, as transformers ignores them.
 
     Args:
         folder: Holds ``tokenizer.json``.
@@ -31,16 +32,12 @@ def tokenizer_from_folder(folder: Path, config: Mapping[str, Any] | None = None)
     backend = _backend(folder)
     settings = _json_object(folder / "tokenizer_config.json")
     fallbacks = (_json_object(folder / "generation_config.json"), config or {})
-    explicit = "add_bos_token" in settings or "add_eos_token" in settings
     return Tokenizer(
         backend,
         vocab_size=1 + max(backend.get_vocab(with_added_tokens=True).values(), default=-1),
         bos_token_id=_special_id("bos", backend, settings, fallbacks),
         eos_token_id=_special_id("eos", backend, settings, fallbacks),
         pad_token_id=_special_id("pad", backend, settings, fallbacks),
-        # Settings that are stated replace the file's post-processor, as in transformers.
-        add_bos=bool(settings.get("add_bos_token", False)) if explicit else None,
-        add_eos=bool(settings.get("add_eos_token", False)) if explicit else None,
         chat_template=_chat_template(folder, settings),
     )
 
