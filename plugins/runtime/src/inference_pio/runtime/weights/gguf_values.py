@@ -127,7 +127,8 @@ class HeaderCursor:
             raise damaged(self.file.path, f"{what} claims {count} strings in the {self.left} bytes left")
         file, start = self.file, self.position
         self.position = _end_of_strings(file, start, count, what)
-        return DeferredArray(lambda: [_text(file, at, length, what) for at, length in _strings(file, start, count)])
+        end = self.position
+        return DeferredArray(lambda: _decode_strings(file, start, end, what))
 
 
 class Metadata(Mapping[str, Any]):
@@ -164,12 +165,18 @@ def _text(file: MappedFile, start: int, length: int, what: str) -> str:
         raise damaged(file.path, f"{what} is not valid UTF-8 at byte {start + error.start}") from error
 
 
-def _strings(file: MappedFile, start: int, count: int) -> Iterator[tuple[int, int]]:
-    buffer, unpack, at = file.buffer, _LENGTH.unpack_from, start
-    for _ in range(count):
-        (length,) = unpack(buffer, at)
-        yield at + 8, length
-        at += 8 + length
+def _decode_strings(file: MappedFile, start: int, end: int, what: str) -> list[str]:
+    # One copy of the whole array: slicing bytes is faster than slicing a mapping. Lengths have been checked.
+    data, unpack, at = file.buffer[start:end], _LENGTH.unpack_from, 0
+    texts: list[str] = []
+    try:
+        while at < len(data):
+            first = at + 8
+            at = first + unpack(data, at)[0]
+            texts.append(data[first:at].decode())
+    except UnicodeDecodeError as error:
+        raise damaged(file.path, f"{what} is not valid UTF-8 in entry {len(texts)}") from error
+    return texts
 
 
 def _end_of_strings(file: MappedFile, start: int, count: int, what: str) -> int:
