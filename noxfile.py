@@ -113,7 +113,8 @@ def install_everything(session: nox.Session) -> None:
 
 def pytest(session: nox.Session, *arguments: str) -> None:
     """Run pytest with the root's settings; what follows `--` on nox's command line is added."""
-    session.run("pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *arguments, *session.posargs)
+    settings = ("-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "--durations=5")
+    session.run("pytest", *settings, *arguments, *session.posargs)
 
 
 def test_dists(session: nox.Session, names: Iterable[str], marks: str) -> None:
@@ -158,7 +159,8 @@ def core(session: nox.Session) -> None:
     """Test the host where there is no torch, on every Python."""
     install(session, requirement("core"))
     session.run("python", "-c", "from importlib.util import find_spec; assert not find_spec('torch'), 'torch is here'")
-    test_dists(session, ["core"], "not weights")
+    # What takes long does not depend on the minor version: once is enough.
+    test_dists(session, ["core"], "not weights" if session.python == PYTHON else "not weights and not slow")
 
 
 @nox.session(python=PYTHON)
