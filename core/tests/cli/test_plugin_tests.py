@@ -70,3 +70,10 @@ def test_bench_json_is_exactly_one_line(echo, site):
     assert json.loads(done.stdout) == {"peer": "echo", "decode_tok_s": 12.345, "threads": 2, "batch": 4}
     table = echo.run("bench", "echo").stdout.decode()
     assert "decode_tok_s  12.3" in table
+
+
+def test_a_test_file_that_cannot_be_imported_is_a_failure(with_pytest, site):
+    (site.folder / "echo_model" / "tests" / "test_broken.py").write_text("import no_such_module")
+    done = with_pytest.run("test", "echo", "-k", "parity")
+    assert done.returncode == 1
+    assert b"no_such_module" in done.stdout

@@ -5,22 +5,20 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from typing import TextIO
 
 from .terminal import styled
 
 _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 
 
-class _StandardError(logging.StreamHandler[TextIO]):
+class _StandardError(logging.Handler):
     """Looks ``sys.stderr`` up for each record, because a progress bar replaces it while it is drawn."""
 
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self) -> TextIO:  # type: ignore[override] # a property where the base class has an attribute
-        return sys.stderr
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stderr, flush=True)
+        except Exception:  # noqa: BLE001 - a record that cannot be written must not stop the program
+            self.handleError(record)
 
 
 class _OneLine(logging.Formatter):

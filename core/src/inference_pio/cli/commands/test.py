@@ -22,13 +22,6 @@ inference-pio test smollm2 -k tokenizer
 inference-pio test smollm2 -- -x --durations=5
 """
 
-# The same as in the repository's own settings: a wheel does not bring them along.
-MARKERS = (
-    "weights: needs a real checkpoint",
-    "slow: takes more than ten seconds",
-    "gpu: needs a GPU",
-)
-
 
 @build_command("test", examples=EXAMPLES)
 @plugin_name
@@ -51,7 +44,7 @@ def command(ctx: click.Context, name: str, parity: bool, keyword: str | None, py
         require_module("transformers", "transformers", "comparing with transformers")
     chosen = " and ".join(f"({part})" for part in ("parity" if parity else None, keyword) if part)
     arguments = [str(folder), *(["-k", chosen] if chosen else []), *pytest_args]
-    ctx.exit(_exit_code(_run_pytest(folder, arguments)))
+    ctx.exit(_run_pytest(arguments))
 
 
 def _tests_folder(record: PluginRecord) -> Path:
@@ -69,19 +62,20 @@ def _tests_folder(record: PluginRecord) -> Path:
     return folder
 
 
-def _run_pytest(folder: Path, arguments: list[str]) -> int:
-    # A process of its own: neither our log handlers nor what we have imported are the plugin's business. No cache
-    # folder: site-packages may be read-only. Import mode: the folder's name, "tests", is every plugin's.
-    own = ["-p", "no:cacheprovider", "--import-mode=importlib", "-o", "markers=" + "\n".join(MARKERS)]
-    process = subprocess.Popen([sys.executable, "-m", "pytest", *own, *arguments])
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # pytest got it too, and reports before it ends
-
-
-def _exit_code(pytest_code: int) -> int:
+def _run_pytest(arguments: list[str]) -> int:
+    """Run pytest and return our exit code."""
     from ..failures import INTERRUPTED
 
-    return {0: 0, 2: INTERRUPTED, 4: 2}.get(pytest_code, 1)
+    # A process of its own: neither our log handlers nor what we have imported are the plugin's business. No cache
+    # folder: site-packages may be read-only. Import mode: the folder's name, "tests", is every plugin's.
+    own = ["-p", "no:cacheprovider", "--import-mode=importlib", "-p", "inference_pio.cli.markers"]
+    process = subprocess.Popen([sys.executable, "-m", "pytest", *own, *arguments])
+    interrupted = False
+    while True:
+        try:
+            code = process.wait()
+            break
+        except KeyboardInterrupt:
+            interrupted = True  # pytest got it too, and reports before it ends
+    # pytest's own 2 means Ctrl-C or that a test file cannot be imported, its 4 wrong arguments, its 5 no test at all.
+    return INTERRUPTED if interrupted else {0: 0, 4: 2}.get(code, 1)
