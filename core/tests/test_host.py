@@ -296,9 +296,17 @@ def test_load_hands_over_options_and_hooks(add: Callable[..., Path], host: HostO
     model: Any = here.load("qwen3", options)
     assert model.got == (options, here.hooks)
     model.cleanup()
-    again: Any = here.load("qwen3")
-    assert again is model
-    assert again.got[0] == LoadOptions()
+
+
+def test_each_load_returns_a_model_of_its_own(add: Callable[..., Path], host: HostOf) -> None:
+    add(source=LOADING)
+    here = host()
+    first: Any = here.load("qwen3", LoadOptions(weights="a"))
+    with here.load("qwen3") as second:
+        assert second is not first
+        assert second.name == "qwen3"
+    assert first.loaded is True
+    assert first.got[0].weights == "a"
 
 
 def test_a_model_that_fails_to_load_is_cleaned_up_and_named(add: Callable[..., Path], host: HostOf) -> None:

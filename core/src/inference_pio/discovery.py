@@ -179,8 +179,13 @@ def _finish(records: list[PluginRecord]) -> tuple[PluginRecord, ...]:
     for record in records:
         if record.state is not PluginState.DISABLED:
             claims.setdefault(record.name, []).append(record)
-    return tuple(_collision(r, claims[r.name]) if len(claims.get(r.name, ())) > 1 and r in claims[r.name] else r
-                 for r in records)  # fmt: skip
+    contested = {name for name, owners in claims.items() if len(owners) > 1}
+    return tuple(
+        _collision(record, claims[record.name])
+        if record.name in contested and record.state is not PluginState.DISABLED
+        else record
+        for record in records
+    )
 
 
 def _collision(record: PluginRecord, owners: list[PluginRecord]) -> PluginRecord:

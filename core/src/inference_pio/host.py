@@ -53,6 +53,8 @@ class Host:
         # Keys are ("model" or "hooks", name).
         self._failures: dict[tuple[str, str], PluginLoadError] = {}
         self._loaded: set[tuple[str, str]] = set()
+        # Names of plugins whose first object carries a model, or did.
+        self._handed_out: set[str] = set()
         self.hooks = HookCaller(self._load_hook_plugins, lock=self._lock)
 
     # Index phase
@@ -125,12 +127,12 @@ class Host:
             return plugin
 
     def load(self, name: str, options: LoadOptions | None = None, *, force: bool = False) -> ModelPlugin:
-        """Return a model that is ready to use.
+        """Return a model that is ready to use. Each call returns an object of its own: two checkpoints can run at once.
 
         Raises:
             InferencePioError: See ``plugin``; also everything about weights.
         """
-        plugin = self.plugin(name, force=force)
+        plugin = self._unused_plugin(name, force=force)
         started = time.perf_counter()
         try:
             plugin.load_model(options or LoadOptions(), self.hooks)
@@ -179,6 +181,14 @@ class Host:
         return fetch_weights(self.hooks, record.name, record.manifest, options)
 
     # Inside
+
+    def _unused_plugin(self, name: str, *, force: bool) -> ModelPlugin:
+        with self._lock:
+            plugin = self.plugin(name, force=force)
+            if plugin.name in self._handed_out:
+                return load_plugin(self.record(name))
+            self._handed_out.add(plugin.name)
+            return plugin
 
     def _current(self, record: PluginRecord, kind: str) -> PluginRecord:
         failure = self._failures.get((kind, record.name))

@@ -127,7 +127,7 @@ def _check(plugin: object, record: PluginRecord) -> None:
         vars(plugin)["manifest"] = record.manifest
     try:
         plugin.name = record.name  # type: ignore[attr-defined]  # checked here, by trying
-    except (AttributeError, TypeError) as error:
+    except Exception as error:  # a setter of the plugin's may raise anything
         raise _load_error(record, f"does not let its name be set: {error}. {_report_to(record)}") from error
 
 

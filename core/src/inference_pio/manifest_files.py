@@ -3,7 +3,7 @@
 ``importlib.util.find_spec`` would import the parent packages, which is code of somebody; so the rules of the import
 system that matter here are applied to folder listings.
 """
-# ruff: noqa: PTH116, PTH118, PTH120, PTH123, PTH208 - hundreds of paths; an object for each costs more than the look
+# ruff: noqa: PTH109, PTH116, PTH118, PTH120, PTH123, PTH208 - hundreds of paths; objects cost more than looks
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class PackageFolders:
 
     def __init__(self, search_path: Sequence[str] | None = None) -> None:
         path = sys.path if search_path is None else search_path
-        self._roots = list(dict.fromkeys(entry or os.curdir for entry in path))
+        self._roots = list(dict.fromkeys(entry or os.getcwd() for entry in path))
         self._folders: dict[str, list[str]] = {}
         self._listings: dict[str, frozenset[str]] = {}
 
