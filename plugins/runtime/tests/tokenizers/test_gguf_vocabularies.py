@@ -157,6 +157,12 @@ def test_only_text_can_be_tokenized() -> None:
         build(byte_level()).encode(b"hello")  # type: ignore[arg-type]  # that is the point
 
 
+def test_end_of_turn_tokens_end_an_answer_too() -> None:
+    tokenizer = build(byte_level(eot_token_id=265))
+    assert tokenizer.end_token_ids == {264, 265}
+    assert tokenizer.eos_token_id == 264
+
+
 def test_a_token_without_spelling_keeps_its_id() -> None:
     metadata = byte_level()
     metadata["tokenizer.ggml.tokens"][-1] = ""

@@ -70,6 +70,13 @@ def test_what_was_held_back_comes_out_when_it_was_no_stop_text() -> None:
     assert matcher.finish() == "EN"
 
 
+def test_a_stop_text_inside_the_beginning_of_another_is_found_at_the_end() -> None:
+    matcher = StopMatcher(["abcX", "bc"])
+    assert matcher.push("abc") == ("", False)
+    assert matcher.finish() == "a"
+    assert matcher.stopped
+
+
 def test_without_stop_texts_everything_passes() -> None:
     assert StopMatcher([]).push("abc") == ("abc", False)
 

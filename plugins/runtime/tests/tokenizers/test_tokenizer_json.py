@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,7 @@ def test_special_ids_fall_back_on_the_generation_and_model_configs(folder: Path)
     write(folder, "generation_config.json", {"eos_token_id": [259, 3]})
     tokenizer = tokenizer_from_folder(folder, {"eos_token_id": 1, "bos_token_id": 258, "pad_token_id": None})
     assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) == (258, 259, None)
+    assert tokenizer.end_token_ids == {259, 3}
 
 
 def test_the_chat_template_file_wins_over_the_setting(folder: Path) -> None:
@@ -170,6 +173,15 @@ def test_a_decoder_that_cannot_be_streamed_is_refused(decoder: Any) -> None:
 def test_a_tokenizer_without_decoder_cannot_stream() -> None:
     with pytest.raises(TokenizerError, match="no decoder"):
         assembler_factory(None)
+
+
+def test_importing_loads_neither_the_library_nor_torch() -> None:
+    script = (
+        "import sys, inference_pio.runtime.tokenizers, inference_pio.runtime.sampling\n"
+        "print(sorted({'tokenizers', 'transformers', 'torch', 'jinja2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_public_names_are_listed() -> None:

@@ -139,7 +139,8 @@ def _add_tokens(backend: Any, vocabulary: GGUFVocabulary, tokens: Sequence[str])
     """Let control tokens (special) and user-defined ones be found whole in a text."""
     from tokenizers import AddedToken
 
-    special = {*vocabulary.of_types(CONTROL), *vocabulary.special.values()}
+    named = ("bos", "eos", "unknown", "padding")  # what transformers makes special, whatever their type
+    special = {*vocabulary.of_types(CONTROL), *(vocabulary.special[n] for n in named if n in vocabulary.special)}
     # A respelled run of spaces is left to the merges: its new spelling never stands in a text.
     whole = {i for i in vocabulary.of_types(USER_DEFINED) if tokens[i] == vocabulary.tokens[i]} | special
     backend.add_tokens([AddedToken(tokens[i], normalized=False, special=i in special) for i in sorted(whole)])
@@ -153,6 +154,7 @@ def _finish(backend: Any, vocabulary: GGUFVocabulary, adds_bos: bool, template: 
         bos_token_id=special.get("bos"),
         eos_token_id=special.get("eos"),
         pad_token_id=special.get("padding"),
+        end_token_ids=[special[name] for name in ("eot", "eom") if name in special],
         add_bos=flags.get("add_bos_token", adds_bos),
         add_eos=flags.get("add_eos_token", False),
         chat_template=template,

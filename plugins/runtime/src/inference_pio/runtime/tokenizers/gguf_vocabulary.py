@@ -27,7 +27,7 @@ class GGUFVocabulary:
         scores: Score by token id, if the file has any.
         merges: ``"left right"`` by rank, if the file has any.
         flags: ``add_bos_token``, ``add_eos_token``, ``add_space_prefix``: what the file states.
-        special: ``bos``, ``eos``, ``unknown``, ``padding``: token ids that the file states.
+        special: ``bos``, ``eos``, ``eot``, ``eom``, ``unknown``, ``padding``: token ids that the file states.
     """
 
     source: str
@@ -91,7 +91,7 @@ def _array(metadata: Mapping[str, Any], name: str, source: str, kind: type, *, l
 
 def _special(metadata: Mapping[str, Any], n_tokens: int, source: str) -> dict[str, int]:
     special = {}
-    for name in ("bos", "eos", "unknown", "padding"):
+    for name in ("bos", "eos", "eot", "eom", "unknown", "padding"):
         token_id = metadata.get(f"tokenizer.ggml.{name}_token_id")
         if token_id is None:
             continue

@@ -28,7 +28,8 @@ class StopMatcher:
             raise InvalidOptionError("stop holds an empty text, which would end every answer at once. Leave it out")
         self._stops = tuple(stops)
         self._held = ""
-        self._stopped = False
+        self.stopped = False
+        """Whether a stop text was found."""
 
     def push(self, text: str) -> tuple[str, bool]:
         """Take new text.
@@ -36,19 +37,20 @@ class StopMatcher:
         Returns:
             Text that is safe to pass on, and whether a stop text was found; from then on nothing is passed on.
         """
-        if self._stopped:
+        if self.stopped:
             return "", True
         self._held += text
         found = [place for stop in self._stops if (place := self._held.find(stop)) >= 0]
         end = min(self._first_beginning(), min(found, default=len(self._held)))
         # An unfinished stop text may have begun before the one that was found: then the text ends there or goes on.
-        self._stopped = bool(found) and end == min(found)
-        emitted, self._held = self._held[:end], "" if self._stopped else self._held[end:]
-        return emitted, self._stopped
+        self.stopped = bool(found) and end == min(found)
+        emitted, self._held = self._held[:end], "" if self.stopped else self._held[end:]
+        return emitted, self.stopped
 
     def finish(self) -> str:
-        """Return what was held back, now that no text follows."""
+        """Return what was held back, now that no text follows; a stop text may turn up in it."""
         found = [place for stop in self._stops if (place := self._held.find(stop)) >= 0]
+        self.stopped = self.stopped or bool(found)
         rest, self._held = self._held[: min(found, default=len(self._held))], ""
         return rest
 

@@ -25,6 +25,7 @@ class Tokenizer:
         bos_token_id: Beginning-of-text token, if there is one.
         eos_token_id: End-of-text token, if there is one.
         pad_token_id: Filler token, if there is one.
+        end_token_ids: All tokens that end an answer: end of text, end of turn, end of message.
         chat_template: The checkpoint's chat template, a jinja source, if it has one.
 
     Args:
@@ -33,6 +34,7 @@ class Tokenizer:
         bos_token_id: See above.
         eos_token_id: See above.
         pad_token_id: See above.
+        end_token_ids: See above, beside ``eos_token_id``.
         add_bos: Put ``bos_token_id`` before a text; ``None`` leaves it to the backend's post-processor.
         add_eos: Put ``eos_token_id`` behind a text; ``None`` as above.
         chat_template: See above.
@@ -46,6 +48,7 @@ class Tokenizer:
         bos_token_id: int | None = None,
         eos_token_id: int | None = None,
         pad_token_id: int | None = None,
+        end_token_ids: Iterable[int] = (),
         add_bos: bool | None = None,
         add_eos: bool | None = None,
         chat_template: str | None = None,
@@ -55,6 +58,7 @@ class Tokenizer:
         self.bos_token_id = bos_token_id
         self.eos_token_id = eos_token_id
         self.pad_token_id = pad_token_id
+        self.end_token_ids = frozenset(end_token_ids) | ({eos_token_id} if eos_token_id is not None else frozenset())
         self.chat_template = chat_template
         self._uses_backend_template = add_bos is None and add_eos is None
         self._before = [bos_token_id] if add_bos and bos_token_id is not None else []

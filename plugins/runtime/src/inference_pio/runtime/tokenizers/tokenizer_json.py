@@ -32,12 +32,14 @@ def tokenizer_from_folder(folder: Path, config: Mapping[str, Any] | None = None)
     backend = _backend(folder)
     settings = _json_object(folder / "tokenizer_config.json")
     fallbacks = (_json_object(folder / "generation_config.json"), config or {})
+    generation_ends = fallbacks[0].get("eos_token_id")
     return Tokenizer(
         backend,
         vocab_size=1 + max(backend.get_vocab(with_added_tokens=True).values(), default=-1),
         bos_token_id=_special_id("bos", backend, settings, fallbacks),
         eos_token_id=_special_id("eos", backend, settings, fallbacks),
         pad_token_id=_special_id("pad", backend, settings, fallbacks),
+        end_token_ids=[i for i in _as_list(generation_ends) if isinstance(i, int)],
         chat_template=_chat_template(folder, settings),
     )
 
@@ -84,10 +86,13 @@ def _special_id(
         return token_id
     for source in fallbacks:
         ids = source.get(f"{name}_token_id")
-        first = ids[0] if isinstance(ids, list) and ids else ids
-        if isinstance(first, int):
+        if isinstance(first := next(iter(_as_list(ids)), None), int):
             return first
     return None
+
+
+def _as_list(ids: Any) -> list[Any]:
+    return ids if isinstance(ids, list) else [ids]
 
 
 def _chat_template(folder: Path, settings: dict[str, Any]) -> str | None:
