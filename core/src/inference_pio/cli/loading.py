@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
+import importlib.util
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -16,12 +16,13 @@ from .progress import ProgressDisplay
 from .terminal import can_ask, note
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..generation import ProgressCallback
     from ..host import Host
     from ..interfaces import ModelPlugin, TextModelPlugin
     from ..manifest import WeightsEntry
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -40,6 +41,19 @@ def load_text_model(host: Host, name: str, flags: ModelFlags) -> TextModelPlugin
         return cast("TextModelPlugin", host.load(name, options, force=flags.force))
 
     return with_consent(load, host, name, flags.load.weights, accepted=flags.load.accept_license)
+
+
+def pull_weights(host: Host, name: str, weights: str | None, *, accept_license: bool, offline: bool) -> Path:
+    """Fetch a checkpoint without loading it, and return where it is.
+
+    Raises:
+        InferencePioError: There is no such checkpoint, no consent, or the download failed.
+    """
+
+    def pull(accepted: bool, progress: ProgressCallback) -> Path:
+        return host.pull(name, weights, accept_license=accepted, offline=offline, progress=progress)
+
+    return with_consent(pull, host, name, weights, accepted=accept_license)
 
 
 def with_consent(
@@ -102,11 +116,19 @@ def require_module(module: str, dist: str, purpose: str) -> None:
     Raises:
         InferencePioError: The module cannot be found.
     """
-    import importlib.util
-
     try:
         found = importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:  # a parent package is missing
         found = False
     if not found:
         raise InferencePioError(f"{purpose} needs {dist}, which is not installed. Install it: pip install {dist}")
+
+
+def runtime_module(name: str, purpose: str) -> Any:
+    """Import a module of the runtime, which core does not depend on: without it there is only less that can be done.
+
+    Raises:
+        InferencePioError: The runtime is not installed.
+    """
+    require_module("inference_pio.runtime", "inference-pio-runtime", purpose)
+    return importlib.import_module(f"inference_pio.runtime.{name}")

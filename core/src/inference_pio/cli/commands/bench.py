@@ -40,14 +40,12 @@ def command(name: str, batch: int, weights: str | None, accept_license: bool, as
     Loading, decoding, prefill and a batch of prompts. With --json exactly one line is printed, for programs.
     """
     from ...host import default_host
-    from ..loading import require_module, with_consent
+    from ..loading import runtime_module, with_consent
     from ..results import results_only
 
     host = default_host()
     host.record(name)  # a wrong name is told before anything is imported
-    require_module("inference_pio.runtime", "inference-pio-runtime", "measuring a model")
-    from inference_pio.runtime.bench import run_bench
-
+    run_bench = runtime_module("bench", "measuring a model").run_bench
     with results_only() as out:
         result = with_consent(
             lambda accepted, progress: run_bench(

@@ -40,7 +40,7 @@ def command(name: str, weights: str | None, accept_license: bool, offline: bool,
     The plugin's defaults, or with --weights what a checkpoint says: a file, a folder, a config.json, or an id.
     """
     from ...host import default_host
-    from ..loading import with_consent
+    from ..loading import pull_weights
     from ..results import results_only
 
     host = default_host()
@@ -49,15 +49,7 @@ def command(name: str, weights: str | None, accept_license: bool, offline: bool,
         if weights is None:
             config = plugin.create_config()
         else:
-            path = with_consent(
-                lambda accepted, progress: host.pull(
-                    name, weights, accept_license=accepted, offline=offline, progress=progress
-                ),
-                host,
-                name,
-                weights,
-                accepted=accept_license,
-            )
+            path = pull_weights(host, name, weights, accept_license=accept_license, offline=offline)
             config = _config_of(plugin, path)
         if as_json:
             write_json({"model": plugin.name, "type": type(config).__name__, "config": config.to_dict()}, out)
@@ -71,6 +63,8 @@ def _config_of(plugin: ModelPlugin, path: Path) -> BaseConfig:
     Raises:
         InferencePioError: The file is broken or for another architecture, or this plugin cannot read checkpoints.
     """
+    from ..loading import runtime_module
+
     if path.suffix == ".json":
         return type(plugin.create_config()).from_file(path)
     read_config = getattr(plugin, "read_config", None)
@@ -80,10 +74,7 @@ def _config_of(plugin: ModelPlugin, path: Path) -> BaseConfig:
         raise click.UsageError(
             f"plugin {plugin.name!r} can only read a config.json or a folder that has one, not {path}"
         )
-    # A plugin that reads checkpoints is built on the runtime, so it is there.
-    from inference_pio.runtime.weights import open_checkpoint
-
-    with open_checkpoint(path) as checkpoint:
+    with runtime_module("weights", "reading a checkpoint").open_checkpoint(path) as checkpoint:
         config: BaseConfig = read_config(checkpoint)
     return config
 

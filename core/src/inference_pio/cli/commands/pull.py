@@ -29,20 +29,12 @@ def command(name: str, weights: str | None, accept_license: bool, offline: bool,
     They are verified, and standard output gets their path. Nothing is downloaded when they are there already.
     """
     from ...host import default_host
-    from ..loading import with_consent
+    from ..loading import pull_weights
     from ..results import results_only
 
     host = default_host()
     with results_only() as out:
-        path = with_consent(
-            lambda accepted, progress: host.pull(
-                name, weights, accept_license=accepted, offline=offline, progress=progress
-            ),
-            host,
-            name,
-            weights,
-            accepted=accept_license,
-        )
+        path = pull_weights(host, name, weights, accept_license=accept_license, offline=offline)
         if as_json:
             write_json({"model": host.record(name).name, "path": str(path), "size_bytes": _size_bytes(path)}, out)
         else:
