@@ -35,7 +35,7 @@ class ProgressDisplay:
         self._lock = threading.RLock()  # loaders report from worker threads, and the timer is one too
         self._bars: Progress | None = None
         self._task: TaskID | None = None
-        self._stage: tuple[str, str] | None = None
+        self._last: ProgressEvent | None = None
         self._started = time.monotonic()
         self._patience: threading.Timer | None = None
         self._is_waiting = False
@@ -52,6 +52,8 @@ class ProgressDisplay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock:
+            if error is None:
+                self._end()
             self._draws = False
             if self._patience:
                 self._patience.cancel()
@@ -61,35 +63,34 @@ class ProgressDisplay:
     def __call__(self, event: ProgressEvent) -> None:
         """Show one step. Safe to call from any thread."""
         with self._lock:
-            if (event.stage, event.label) != self._stage:
+            if self._last is None or (event.stage, event.label) != (self._last.stage, self._last.label):
+                self._end()
                 self._begin(event)
+            self._last = event
             if self._draws and (event.stage != "load" or self._is_waiting or self._is_late()):
                 self._draw(event)
-            if event.stage == "download" and event.done == event.total:
-                self._end_download(event)
 
     def _begin(self, event: ProgressEvent) -> None:
-        self._stage, self._started = (event.stage, event.label), time.monotonic()
-        if self._bars and self._task is not None:
-            self._bars.remove_task(self._task)
-            self._task = None
+        self._started = time.monotonic()
         if event.stage == "download" and not self._draws:
             note(f"downloading {event.label or self._name}{_size(event.total)}")
 
-    def _end_download(self, event: ProgressEvent) -> None:
-        seconds = time.monotonic() - self._started
-        self._stage = None
+    def _end(self) -> None:
+        """Close the stage that was going on. Its end is when another begins: totals may be guesses."""
         if self._bars and self._task is not None:
             self._bars.remove_task(self._task)
             self._task = None
-        note(f"downloaded {event.label or self._name} ({readable_bytes(event.done)} in {seconds:.0f} s)")
+        if self._last and self._last.stage == "download":
+            size = readable_bytes(self._last.total or self._last.done)
+            note(f"downloaded {self._last.label or self._name} ({size} in {time.monotonic() - self._started:.0f} s)")
+        self._last = None
 
     def _is_late(self) -> bool:
         return time.monotonic() - self._started > PATIENCE_S
 
     def _show_waiting(self) -> None:
         with self._lock:
-            if self._draws and self._stage is None:
+            if self._draws and self._last is None:
                 self._is_waiting = True
                 self._task = self._progress().add_task(f"loading {self._name}", total=None)
 
