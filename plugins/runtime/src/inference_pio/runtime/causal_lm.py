@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import logging
+import operator
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from inference_pio.errors import (
     ArchitectureError,
     ChatTemplateError,
+    EmptyPromptError,
     InvalidOptionError,
     NotLoadedError,
     TokenizerError,
@@ -21,10 +20,12 @@ from inference_pio.errors import (
 from inference_pio.generation import Chunk, Completion, GenerationRequest, LoadOptions, Message, Prompt, SamplingOptions
 from inference_pio.hookspecs import ExecutorRequest
 from inference_pio.interfaces import TextModelPlugin
+from inference_pio.names import nearest_names
 
 from .sampling import validate_sampling
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from inference_pio.common.config.model_config_base import BaseConfig
@@ -119,6 +120,7 @@ class CausalLMPlugin(TextModelPlugin):
         from .weights import open_checkpoint
 
         options = options or LoadOptions()
+        _check_load_options(options)
         hooks = hooks or default_host().hooks
         self.cleanup()
         path = fetch_weights(hooks, self.name, self.manifest, options)
@@ -131,14 +133,11 @@ class CausalLMPlugin(TextModelPlugin):
         hooks.after_load(self.name, self)
 
     def _prepare(self, checkpoint: Checkpoint, options: LoadOptions, hooks: HookCaller) -> None:
-        from .chat_templates import ChatTemplate
         from .engine import Engine
         from .tokenizers import load_tokenizer
 
-        config = self.read_config(checkpoint)
-        if options.config_overrides:
-            config = self.config_type().from_dict({**config.to_dict(), **options.config_overrides})
-        config = hooks.adjust_config(self.name, config)
+        # All that can be wrong with the small parts comes before the weights are read.
+        config = hooks.adjust_config(self.name, self._overridden(self.read_config(checkpoint), options))
         if options.context is not None and not 2 <= options.context <= config.max_position_embeddings:
             raise InvalidOptionError(
                 f"context = {options.context}: {self.name} takes 2 to {config.max_position_embeddings} tokens"
@@ -149,6 +148,7 @@ class CausalLMPlugin(TextModelPlugin):
                 f"{checkpoint.path}: the tokenizer has {tokenizer.vocab_size} tokens, the model {config.vocab_size}; "
                 "they do not belong together"
             )
+        template = _chat_template(tokenizer)
         request = ExecutorRequest(
             plugin_name=self.name,
             plugin=self,
@@ -157,31 +157,42 @@ class CausalLMPlugin(TextModelPlugin):
             device=hooks.choose_device(self.manifest, options.device),
             options=options,
         )
-        self.engine = Engine(hooks.offer_executor(request), context=options.context)
-        if tokenizer.chat_template:
-            self._template = ChatTemplate(
-                tokenizer.chat_template,
-                bos_token=_token_text(tokenizer, tokenizer.bos_token_id),
-                eos_token=_token_text(tokenizer, tokenizer.eos_token_id),
-            )
-        self.config, self.tokenizer, self._hooks = config, tokenizer, hooks
+        executor = hooks.offer_executor(request)
+        try:
+            self.engine = Engine(executor, context=options.context)
+        except BaseException:
+            executor.close()
+            raise
+        self.config, self.tokenizer, self._template, self._hooks = config, tokenizer, template, hooks
+
+    def _overridden(self, config: BaseConfig, options: LoadOptions) -> BaseConfig:
+        if not options.config_overrides:
+            return config
+        return self.config_type().from_dict({**config.to_dict(), **options.config_overrides})
 
     def infer(self, inputs: Sequence[int]) -> NDArray[np.float32]:
-        """Return the logits of every position of a text.
+        """Return the logits of every position of a text; running generations wait meanwhile.
 
         Args:
-            inputs: Token ids, (T,).
+            inputs: Token ids, (T,), at most the context.
 
         Returns:
             (T, V) float32.
+
+        Raises:
+            EmptyPromptError: There are none.
+            ContextLengthError: They do not fit the context.
+            InvalidOptionError: One of them is not in the vocabulary.
+            CacheFullError: As many generations run as the engine has slots.
         """
         return self._loaded()[0].logits(inputs)
 
     def cleanup(self) -> None:
         """See ``ModelPlugin``."""
-        if self.engine is not None:
-            self.engine.close()
+        engine = self.engine
         self.config = self.engine = self.tokenizer = self._template = self._hooks = None
+        if engine is not None:
+            engine.close()
 
     # TextModelPlugin.
 
@@ -212,7 +223,9 @@ class CausalLMPlugin(TextModelPlugin):
             )
         return self._template.render(messages)
 
-    def stream(self, prompt: Prompt, *, system: str | None = None, raw: bool = False, **options: Any) -> Iterator[Chunk]:
+    def stream(
+        self, prompt: Prompt, *, system: str | None = None, raw: bool = False, **options: Any
+    ) -> Iterator[Chunk]:
         """See ``TextModelPlugin``."""
         return self._of_prompt(prompt, system, raw, options).chunks()
 
@@ -225,9 +238,13 @@ class CausalLMPlugin(TextModelPlugin):
     ) -> list[Completion]:
         """Continue several prompts at once; each answer is the one it would get alone."""
         generations = [self._of_prompt(prompt, system, raw, options) for prompt in prompts]
-        for generation in generations:
-            generation.start()
-        return [_drain(generation) for generation in generations]
+        try:
+            for generation in generations:
+                generation.start()
+            return [_drain(generation) for generation in generations]
+        finally:  # without effect on those that have ended: one that fails must not leave the others running
+            for generation in generations:
+                generation.cancel()
 
     def stream_chat(self, messages: Sequence[Message], **options: Any) -> Iterator[Chunk]:
         """See ``TextModelPlugin``."""
@@ -238,6 +255,9 @@ class CausalLMPlugin(TextModelPlugin):
         return _drain(self._of_messages(messages, options))
 
     def _of_prompt(self, prompt: Prompt, system: str | None, raw: bool, options: Mapping[str, Any]) -> TextGeneration:
+        if isinstance(prompt, str) and not prompt:
+            # A template or a beginning-of-text token would make tokens of it, and the model would answer nothing.
+            raise EmptyPromptError("the prompt is empty: there is nothing to continue")
         if isinstance(prompt, str) and self.has_chat_template and not raw:
             messages = [{"role": "user", "content": prompt}]
             if system is not None:
@@ -247,7 +267,7 @@ class CausalLMPlugin(TextModelPlugin):
             raise InvalidOptionError("system: only a chat template has a place for it, and none is used here")
         if isinstance(prompt, str):
             return self._generation(prompt, self.tokenize(prompt), options)
-        return self._generation(None, [int(token) for token in prompt], options)
+        return self._generation(None, _token_ids(prompt), options)
 
     def _of_messages(self, messages: Sequence[Message], options: Mapping[str, Any]) -> TextGeneration:
         text = self.apply_chat_template(messages)
@@ -260,15 +280,18 @@ class CausalLMPlugin(TextModelPlugin):
         from .text_generation import TextGeneration
 
         engine, tokenizer = self._loaded()
-        assert self.config is not None and self._hooks is not None
+        config, hooks = self.config, self._hooks
+        assert config is not None
+        assert hooks is not None
         chosen = sampling_options(options).over(self.sampling_defaults)
         validate_sampling(chosen, engine.executor.vocab_size)
         engine.check_prompt(ids)
         request = GenerationRequest(
             plugin_name=self.name, prompt=text, prompt_ids=tuple(ids), options=chosen, messages=tuple(messages)
         )
-        ends = self.config.eos_token_ids or ((tokenizer.eos_token_id,) if tokenizer.eos_token_id is not None else ())
-        return TextGeneration(engine, tokenizer, self._hooks, request, ends)
+        # The configuration often names only one of them: the end of a text, but not the end of a turn.
+        ends = sorted(tokenizer.end_token_ids.union(config.eos_token_ids))
+        return TextGeneration(engine, tokenizer, hooks, request, ends)
 
     def _loaded(self) -> tuple[Engine, Tokenizer]:
         if self.engine is None or self.tokenizer is None:
@@ -285,7 +308,7 @@ def sampling_options(options: Mapping[str, Any]) -> SamplingOptions:
     known = [f.name for f in dataclasses.fields(SamplingOptions)]
     for name in options:
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1)
+            nearest = nearest_names(name, known, limit=1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}"
             raise InvalidOptionError(f"option {name!r} is unknown; {hint}")
     return SamplingOptions(**options)
@@ -296,6 +319,33 @@ def _drain(generation: TextGeneration) -> Completion:
     for chunk in generation.chunks():
         reason = chunk.finish_reason or reason
     return generation.completion(reason or "cancelled")
+
+
+def _check_load_options(options: LoadOptions) -> None:
+    """Refuse numbers that no checkpoint could make right, before anything is downloaded."""
+    for name, least in (("threads", 1), ("context", 2)):
+        value = getattr(options, name)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+            raise InvalidOptionError(f"{name} = {value!r}: must be a whole number of at least {least}")
+
+
+def _token_ids(prompt: Sequence[int]) -> list[int]:
+    try:
+        return [operator.index(token) for token in prompt]  # not int(): it would cut 1.5 and read "1"
+    except TypeError as error:
+        raise InvalidOptionError(f"a prompt is a text or a sequence of token ids: {error}") from error
+
+
+def _chat_template(tokenizer: Tokenizer) -> ChatTemplate | None:
+    from .chat_templates import ChatTemplate
+
+    if not tokenizer.chat_template:
+        return None
+    return ChatTemplate(
+        tokenizer.chat_template,
+        bos_token=_token_text(tokenizer, tokenizer.bos_token_id),
+        eos_token=_token_text(tokenizer, tokenizer.eos_token_id),
+    )
 
 
 def _token_text(tokenizer: Tokenizer, token_id: int | None) -> str:

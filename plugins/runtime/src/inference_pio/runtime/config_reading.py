@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from inference_pio.errors import ConfigError
@@ -17,19 +17,27 @@ _TOKEN_FIELDS = {
 }
 
 
-def gguf_config(checkpoint: Checkpoint, fields: Mapping[str, str], ignorable: frozenset[str] = frozenset()) -> dict[str, Any]:
+def gguf_config(
+    checkpoint: Checkpoint,
+    fields: Mapping[str, str],
+    ignorable: Collection[str] = (),
+    *,
+    optional: Collection[str] = (),
+) -> dict[str, Any]:
     """Translate the metadata of a GGUF file into configuration fields.
 
     Args:
         checkpoint: The file.
         fields: Key without its architecture prefix (``embedding_length``) to field (``hidden_size``).
         ignorable: Keys without prefix that cannot change a number the model computes.
+        optional: Keys of ``fields`` that may be left out; the architecture says what holds then.
 
     Returns:
         Field to value, with token ids, ``vocab_size`` and ``tie_word_embeddings`` read off the tensors.
 
     Raises:
-        ConfigError: A key is neither in ``fields`` nor ignorable: a setting must not be lost in silence.
+        ConfigError: A key is neither in ``fields`` nor ignorable (a setting must not be lost in silence), or a key of
+            ``fields`` is missing (nor may one be made up).
     """
     prefix = f"{checkpoint.architecture}."
     config: dict[str, Any] = {}
@@ -41,9 +49,12 @@ def gguf_config(checkpoint: Checkpoint, fields: Mapping[str, str], ignorable: fr
             config[fields[name]] = value
         elif name != key and name not in ignorable:
             raise ConfigError(
-                f"{checkpoint.path}: this plugin does not know the setting {key} = {value!r}. The checkpoint may need a "
-                "newer version of the plugin."
+                f"{checkpoint.path}: this plugin does not know the setting {key} = {value!r}. The checkpoint may need "
+                "a newer version of the plugin."
             )
+    missing = [prefix + key for key, name in fields.items() if name not in config and key not in optional]
+    if missing:
+        raise ConfigError(f"{checkpoint.path} does not say {', '.join(missing)}. It was converted wrongly or cut short")
     embedding = checkpoint.tensors.get("token_embd.weight")
     if embedding is not None:
         config["vocab_size"] = embedding.shape[0]
@@ -57,9 +68,25 @@ def flatten_rotary(data: Mapping[str, Any]) -> dict[str, Any]:
     transformers 5 writes base and scaling into one mapping, earlier versions apart; the result is the same for both.
     """
     flat = dict(data)
-    parameters = dict(flat.pop("rope_parameters", None) or {})
-    if "rope_theta" in parameters:
-        flat["rope_theta"] = parameters.pop("rope_theta")
-    if parameters.get("rope_type", "default") != "default":
-        flat["rope_scaling"] = parameters
+    parameters = flat.pop("rope_parameters", None)
+    if parameters is None:
+        return flat
+    if not isinstance(parameters, Mapping):
+        raise ConfigError(f"rope_parameters = {parameters!r} is not a mapping")
+    base, scaling = split_rotary(parameters)
+    if base is not None:
+        flat["rope_theta"] = base
+    if scaling is not None:
+        flat["rope_scaling"] = scaling
     return flat
+
+
+def split_rotary(parameters: Mapping[str, Any]) -> tuple[Any, dict[str, Any] | None]:
+    """Return base and scaling rule of a ``rope_parameters`` mapping, each ``None`` where it says nothing.
+
+    Whatever is neither stays in the rule, which refuses what it does not know when the rotary embedding is built.
+    """
+    scaling = dict(parameters)
+    base = scaling.pop("rope_theta", None)
+    is_plain = set(scaling) <= {"rope_type"} and scaling.get("rope_type", "default") == "default"
+    return base, None if is_plain else scaling

@@ -1,25 +1,36 @@
 """The engine: runs requests through scheduler, executor and samplers, and hands out tokens as they come.
 
-Requests that are consumed side by side are computed side by side: whoever asks for its next token drives a step for all.
-Numpy only; knows neither torch nor text.
+Requests that are consumed side by side are computed side by side: whoever asks for its next token drives a step for
+all. Numpy only; knows neither torch nor text.
 """
 
 from __future__ import annotations
 
-import threading
+import logging
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence as SequenceOf
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as SequenceOf
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inference_pio.errors import CacheFullError, ContextLengthError, EmptyPromptError
+from inference_pio.errors import (
+    CacheFullError,
+    ContextLengthError,
+    EmptyPromptError,
+    InferencePioError,
+    InvalidOptionError,
+    NotLoadedError,
+)
 from inference_pio.generation import FinishReason, SamplingOptions, TokenLogprob
 
 from .batch import TokenBatch
 from .sampling import Sampler
 from .scheduler import PREFILL_TOKENS, Scheduler, Sequence
+from .turn import Turn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +38,8 @@ if TYPE_CHECKING:
     from inference_pio.hookspecs import LogitsProcessor
 
     from .executor import Executor
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,16 +50,28 @@ class TokenEvent:
         token_id: The token.
         logprob: Its log-probability, if asked for.
         finish_reason: Set when it is the last one.
+        time_s: When it was chosen, on the clock of ``time.perf_counter``; a slow reader sees it later.
     """
 
     token_id: int
     logprob: TokenLogprob | None
     finish_reason: FinishReason | None
+    time_s: float
 
 
 @dataclass(eq=False)
 class Request:
-    """A sequence with its sampler and its limits; made by ``Engine.submit``."""
+    """A sequence with its sampler and its limits; made by ``Engine.submit``.
+
+    Attributes:
+        sequence: Its tokens.
+        sampler: Chooses them.
+        max_new_tokens: Tokens to generate at most.
+        stop_ids: Tokens that end it.
+        events: Tokens that nobody has read yet.
+        finish_reason: Set when it has ended.
+        error: Why it ended, if something failed; raised to whoever reads its events.
+    """
 
     sequence: Sequence
     sampler: Sampler
@@ -54,10 +79,18 @@ class Request:
     stop_ids: frozenset[int]
     events: deque[TokenEvent] = field(default_factory=deque)
     finish_reason: FinishReason | None = None
+    error: InferencePioError | None = None
+
+    def has_news(self) -> bool:
+        """Whether there is something to read, or nothing will come any more."""
+        return bool(self.events) or self.finish_reason is not None
 
 
 class Engine:
     """Runs any number of requests on one executor; safe to use from several threads.
+
+    An error belongs to the requests it touched: a failing executor ends those of its batch, a failing sampler or logits
+    processor only its own, and whoever reads a request's events gets its error. All others go on.
 
     Args:
         executor: Where logits come from.
@@ -73,8 +106,11 @@ class Engine:
         self.context = min(context or executor.max_context, executor.max_context)
         executor.allocate(slots, self.context)
         self.scheduler = Scheduler(slots=slots, step_tokens=step_tokens)
+        # Whoever has the turn may change everything below. Others only add: requests, waiting ones and cancelled ones.
+        self._turn = Turn()
         self._requests: dict[Sequence, Request] = {}
-        self._lock = threading.RLock()
+        self._cancelled: deque[Request] = deque()
+        self._is_closed = False
 
     def submit(
         self,
@@ -84,132 +120,228 @@ class Engine:
         eos_token_ids: SequenceOf[int] = (),
         processors: SequenceOf[LogitsProcessor] = (),
     ) -> Request:
-        """Queue a request.
+        """Queue a request; does not wait for a step that is under way.
 
         Args:
             prompt_ids: The prompt, at least one token and less than the context.
-            options: How to choose tokens; validated by the caller.
+            options: How to choose tokens.
             eos_token_ids: The model's own end-of-text tokens.
             processors: Functions on the logits, in order.
 
         Raises:
             EmptyPromptError: No tokens.
             ContextLengthError: Prompt and one new token do not fit.
+            InvalidOptionError: An option is out of range, or a token is not in the vocabulary.
+            NotLoadedError: The engine has been closed.
         """
         self.check_prompt(prompt_ids)
         room = self.context - len(prompt_ids)
         stops = set(options.stop_token_ids or ()) | (set() if options.ignore_eos else set(eos_token_ids))
         request = Request(
-            sequence=Sequence(list(prompt_ids)),
+            sequence=Sequence([int(token_id) for token_id in prompt_ids]),
             sampler=Sampler(options, prompt_ids, self.executor.vocab_size, processors),
             max_new_tokens=room if options.max_new_tokens is None else min(options.max_new_tokens, room),
             stop_ids=frozenset(stops),
         )
-        with self._lock:
+        with self._turn.changed:
+            if self._is_closed:
+                raise _closed_error()
             self._requests[request.sequence] = request
             self.scheduler.add(request.sequence)
         return request
 
     def check_prompt(self, prompt_ids: SequenceOf[int]) -> None:
-        """Raise ``EmptyPromptError`` or ``ContextLengthError`` when a prompt cannot be continued."""
-        if not prompt_ids:
+        """Check that a prompt can be continued.
+
+        Raises:
+            EmptyPromptError: No tokens.
+            ContextLengthError: Prompt and one new token do not fit.
+            InvalidOptionError: A token is not in the vocabulary.
+        """
+        if len(prompt_ids) == 0:
             raise EmptyPromptError("the prompt is empty: there is nothing to continue. Give at least one token of text")
         if len(prompt_ids) >= self.context:
             raise ContextLengthError(len(prompt_ids), self.context)
+        self._check_tokens(prompt_ids)
 
     def events(self, request: Request) -> Iterator[TokenEvent]:
-        """Yield a request's tokens as they come. Closing the iterator cancels the request."""
+        """Yield a request's tokens as they come. Closing the iterator cancels the request.
+
+        Raises:
+            InferencePioError: What ended the request, after the tokens that were generated before.
+        """
         try:
             while True:
                 while request.events:
                     yield request.events.popleft()
-                if request.finish_reason:
-                    return
-                with self._lock:
-                    if not request.events and not request.finish_reason:
-                        self.step()
+                if request.finish_reason is None:
+                    with self._hold(unless=request.has_news) as has_turn:
+                        if has_turn:
+                            self._step()
+                elif not request.events:
+                    break
+            if request.error is not None:
+                raise request.error
         finally:
             self.cancel(request)
 
     def step(self) -> None:
-        """Compute one batch and sample the next token of every sequence that is due."""
-        with self._lock:
-            batch, due = self.scheduler.next_batch()
-            try:
-                logits = self.executor.step(batch)
-                for sequence, row in zip(due, logits, strict=True):
-                    self._take(self._requests[sequence], row)
-            except BaseException:
-                # A half-computed step leaves the caches in doubt: no request of it may go on as if nothing happened.
-                for slot in np.unique(batch.slots):
-                    self._abort(int(slot))
-                raise
+        """Compute one batch and sample the next token of every sequence that is due; does nothing without requests."""
+        with self._hold():
+            self._step()
 
     def cancel(self, request: Request) -> None:
-        """End a request now; does nothing when it has ended."""
-        with self._lock:
-            if request.finish_reason is None:
-                self._finish(request, "cancelled")
+        """End a request now, or after the step that is under way; does nothing when it has ended. Never waits."""
+        if request.finish_reason is not None:
+            return
+        with self._turn.changed:
+            self._cancelled.append(request)
+            if self._turn.is_free:
+                self._remove_cancelled()
 
     def logits(self, token_ids: SequenceOf[int], *, chunk: int = PREFILL_TOKENS) -> NDArray[np.float32]:
-        """Compute the logits of every position of a text, (T, V) float32.
+        """Compute the logits of every position of a text, (T, V) float32; running requests wait meanwhile.
 
         Args:
             token_ids: The text, at most the context.
             chunk: Tokens a step.
 
         Raises:
+            EmptyPromptError: No tokens.
             ContextLengthError: It does not fit the context.
+            InvalidOptionError: A token is not in the vocabulary.
             CacheFullError: Every slot is taken by a running request.
+            NotLoadedError: The engine has been closed.
         """
+        if len(token_ids) == 0:
+            raise EmptyPromptError("there are no tokens to compute logits of")
         if len(token_ids) > self.context:
             raise ContextLengthError(len(token_ids), self.context)
-        if not token_ids:
-            raise EmptyPromptError("there are no tokens to compute logits of")
-        with self._lock:
+        self._check_tokens(token_ids)
+        with self._hold():
+            if self._is_closed:
+                raise _closed_error()
+            self._remove_cancelled()
             # The slot is borrowed through a sequence that never becomes due, so that no request can be given it.
             holder = Sequence([])
-            if self.scheduler.waiting or not self.scheduler.claim(holder):
+            if not self.scheduler.claim(holder):
                 raise CacheFullError("every cache slot is taken; wait for a running request to end")
             try:
-                rows = [
-                    self.executor.step(
-                        TokenBatch.of_sequence(list(token_ids[at : at + chunk]), start=at, slot=holder.slot)
-                    )
-                    for at in range(0, len(token_ids), chunk)
-                ]
+                return self._logits(np.asarray(token_ids, np.int64), holder.slot, chunk)
             finally:
-                self.executor.free(holder.slot)
-                self.scheduler.remove(holder)
-        return np.concatenate(rows)
+                self._give_back(holder)
 
     def close(self) -> None:
-        """Cancel what runs and give the executor's memory back."""
-        with self._lock:
+        """End what runs and give the executor's memory back; whoever still reads a request gets ``NotLoadedError``."""
+        with self._hold():
+            self._is_closed = True
             for request in list(self._requests.values()):
-                self.cancel(request)
+                self._finish(request, "cancelled", _closed_error())
             self.executor.close()
 
+    def _hold(self, unless: Callable[[], bool] = lambda: False) -> AbstractContextManager[bool]:
+        return self._turn.hold(unless, leave=self._remove_cancelled)
+
+    def _check_tokens(self, token_ids: SequenceOf[int]) -> None:
+        lowest, highest = min(token_ids), max(token_ids)
+        if lowest < 0 or highest >= self.executor.vocab_size:
+            wrong = lowest if lowest < 0 else highest
+            raise InvalidOptionError(
+                f"token {wrong} lies outside the vocabulary: ids go from 0 to {self.executor.vocab_size - 1}"
+            )
+
+    def _logits(self, token_ids: NDArray[np.int64], slot: int, chunk: int) -> NDArray[np.float32]:
+        logits = np.empty((len(token_ids), self.executor.vocab_size), np.float32)
+        for at in range(0, len(token_ids), chunk):
+            batch = TokenBatch.of_sequence(token_ids[at : at + chunk], start=at, slot=slot)
+            logits[at : at + chunk] = self.executor.step(batch)
+        return logits
+
+    # From here on the caller has the turn.
+
+    def _step(self) -> None:
+        self._remove_cancelled()
+        if self._is_closed or not self.scheduler.has_work:
+            return
+        batch, due = self.scheduler.next_batch()
+        try:
+            try:
+                logits = self.executor.step(batch)
+                if len(logits) != len(due):
+                    raise InferencePioError(f"{self.executor.name} gave {len(logits)} rows of logits for {len(due)}")
+            except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait for the batch must hear of it
+                self._fail(batch, error)
+            else:
+                for sequence, row in zip(due, logits, strict=True):
+                    self._take(self._requests[sequence], row)
+        except BaseException:
+            self._rewind(batch)
+            raise
+
     def _take(self, request: Request, logits: NDArray[np.float32]) -> None:
-        sampled = request.sampler.sample(logits)
+        try:
+            sampled = request.sampler.sample(logits)
+        except InferencePioError as error:
+            self._finish(request, "cancelled", error)
+            return
+        except Exception as error:  # noqa: BLE001 -- a logits processor is anybody's code; the other requests go on
+            self._finish(request, "cancelled", _named("choosing a token failed", error))
+            return
         request.sequence.tokens.append(sampled.token_id)
         reason: FinishReason | None = None
         if sampled.token_id in request.stop_ids:
             reason = "stop"
         elif request.sequence.generated >= request.max_new_tokens:
             reason = "length"
-        request.events.append(TokenEvent(sampled.token_id, sampled.logprob, reason))
+        request.events.append(TokenEvent(sampled.token_id, sampled.logprob, reason, time.perf_counter()))
         if reason:
             self._finish(request, reason)
 
-    def _finish(self, request: Request, reason: FinishReason) -> None:
-        request.finish_reason = reason
-        self._requests.pop(request.sequence, None)
-        if request.sequence.slot >= 0:
-            self.executor.free(request.sequence.slot)
-        self.scheduler.remove(request.sequence)
+    def _fail(self, batch: TokenBatch, error: Exception) -> None:
+        """End the requests of a batch: a half-computed step leaves their caches in doubt."""
+        logger.debug("%s failed", self.executor.name, exc_info=error)
+        for sequence in self._members(batch):
+            reason = error if isinstance(error, InferencePioError) else _named(f"{self.executor.name} failed", error)
+            self._finish(self._requests[sequence], "cancelled", reason)
 
-    def _abort(self, slot: int) -> None:
-        for sequence in [s for s in self.scheduler.running if s.slot == slot]:
-            if sequence in self._requests:
-                self._finish(self._requests[sequence], "cancelled")
+    def _rewind(self, batch: TokenBatch) -> None:
+        """Let the sequences of an interrupted step start over: Ctrl-C in one thread ends no other thread's requests."""
+        for sequence in self._members(batch):
+            self.executor.free(sequence.slot)
+            sequence.computed = 0
+
+    def _members(self, batch: TokenBatch) -> list[Sequence]:
+        slots = set(batch.slots.tolist())
+        return [sequence for sequence in self.scheduler.running if sequence.slot in slots]
+
+    def _remove_cancelled(self) -> None:
+        while self._cancelled:
+            request = self._cancelled.popleft()
+            if request.finish_reason is None:
+                self._finish(request, "cancelled")
+
+    def _finish(self, request: Request, reason: FinishReason, error: InferencePioError | None = None) -> None:
+        self._requests.pop(request.sequence, None)
+        request.error = error
+        request.finish_reason = reason  # after the rest: from now on a reader in another thread takes it as ended
+        self._give_back(request.sequence)
+
+    def _give_back(self, sequence: Sequence) -> None:
+        slot = sequence.slot
+        self.scheduler.remove(sequence)
+        if slot >= 0:
+            self.executor.free(slot)
+
+
+def _named(what: str, error: Exception) -> InferencePioError:
+    """Return an error of ours that tells of a foreign one."""
+    named = InferencePioError(
+        f"{what}: {type(error).__name__}: {error}. Start again; if memory ran out, with a smaller --context or fewer "
+        "requests at once"
+    )
+    named.__cause__ = error
+    return named
+
+
+def _closed_error() -> NotLoadedError:
+    return NotLoadedError("the model has been unloaded; load it again")

@@ -21,7 +21,7 @@ class Optimization:
         summary: What it does.
         precondition: When it applies, for people.
         measured_gain: What it brought, on what machine and workload.
-        applies: The precondition, on ``(model, options)`` before weights are in place.
+        applies: The precondition, on ``(model, config)`` before weights are in place.
         apply: Changes the model in place, before weights are in place.
     """
 
@@ -33,7 +33,9 @@ class Optimization:
     apply: Callable[[Decoder], None]
 
 
-def apply_optimizations(model: Decoder, optimizations: Sequence[Optimization], disabled: Sequence[str], config: Any) -> list[str]:
+def apply_optimizations(
+    model: Decoder, optimizations: Sequence[Optimization], disabled: Sequence[str], config: Any
+) -> list[str]:
     """Apply every optimization whose precondition holds and that is not disabled.
 
     Args:
@@ -51,7 +53,8 @@ def apply_optimizations(model: Decoder, optimizations: Sequence[Optimization], d
     names = [o.name for o in optimizations]
     unknown = [name for name in disabled if name not in names]
     if unknown:
-        raise InvalidOptionError(f"optimization {unknown[0]!r} is unknown; this model has: {', '.join(names) or 'none'}")
+        known = ", ".join(names) or "none"
+        raise InvalidOptionError(f"optimization {', '.join(map(repr, unknown))} is unknown; this model has: {known}")
     chosen = [o for o in optimizations if o.name not in disabled and o.applies(model, config)]
     for optimization in chosen:
         optimization.apply(model)

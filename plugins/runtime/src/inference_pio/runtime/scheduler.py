@@ -1,4 +1,4 @@
-"""The scheduler: which tokens of which sequences are computed in the next step. Numpy only; knows neither torch nor text.
+"""The scheduler: which tokens of which sequences are computed in the next step. Knows neither torch nor text.
 
 One rule, as in vLLM v1: each sequence's computed tokens chase its known tokens. A prompt is many known tokens with none
 computed; a decoding sequence has exactly one that is not.
@@ -84,7 +84,7 @@ class Scheduler:
         return True
 
     def next_batch(self) -> tuple[TokenBatch, list[Sequence]]:
-        """Choose the next step's tokens and count them as computed.
+        """Choose the next step's tokens and count them as computed; ask only when ``has_work``.
 
         Returns:
             The batch, and the sequence of each logit row, in order.

@@ -1,4 +1,4 @@
-"""What all layers of one step share: positions, rotary tables, attention masks. Computed once a step, not once a layer."""
+"""What all layers of one step share, computed once a step: positions, rotary tables, attention masks."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ class Step:
     def chunk_mask(self, chunk: Chunk, window: int | None) -> Tensor | None:
         """Which of the S keys each token of a chunk sees, (T, S) bool; ``None`` when plain causal masking says it.
 
-        The keys are those of ``LayerCache.extend_chunk``: without a window from position 0, with one the chunk's own and
-        up to W - 1 before it.
+        The keys are those of ``LayerCache.extend_chunk``: without a window from position 0, with one the chunk's own
+        and up to W - 1 before it.
         """
         if chunk.start == 0 and (window is None or chunk.length <= window):
             return None

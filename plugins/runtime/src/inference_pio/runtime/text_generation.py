@@ -44,7 +44,7 @@ class TextGeneration:
         self._matcher = StopMatcher([stops] if isinstance(stops, str) else list(stops))
         self._queued: Request | None = None
         self._started = time.perf_counter()
-        self._first_token_s = 0.0
+        self._first_token_s = self._total_s = 0.0
         self._text: list[str] = []
         self._token_ids: list[int] = []
         self._logprobs: list[TokenLogprob] = []
@@ -61,24 +61,36 @@ class TextGeneration:
         )
 
     def chunks(self) -> Iterator[Chunk]:
-        """Yield the answer piece by piece; the last chunk has ``finish_reason`` and ``stats``."""
+        """Yield the answer piece by piece; the last chunk has ``finish_reason`` and ``stats``.
+
+        Raises:
+            InferencePioError: The computation failed, or the model was unloaded meanwhile.
+        """
         if self._queued is None:
             self.start()
         assert self._queued is not None
-        reason: FinishReason = "cancelled"
+        reason: FinishReason | None = None
         events = self.engine.events(self._queued)
         try:
             for event in events:
                 chunk = self._take(event)
-                if chunk.finish_reason:
-                    reason = chunk.finish_reason
-                    events.close()  # type: ignore[attr-defined]  # a generator, typed as what callers need of it
+                reason = chunk.finish_reason
+                if reason:
+                    break
                 yield chunk
-                if chunk.finish_reason:
-                    return
+            else:  # somebody else cancelled the request
+                reason = "cancelled"
+                self._text.append(self._rest())
+                chunk = Chunk(text=self._text[-1], finish_reason=reason, stats=self._stats())
         finally:
-            events.close()  # type: ignore[attr-defined]  # as above
-            self.hooks.after_generation(self.request, self.completion(reason))
+            events.close()  # type: ignore[attr-defined]  # a generator, typed as what callers need of it
+            self.hooks.after_generation(self.request, self.completion(reason or "cancelled"))
+        yield chunk
+
+    def cancel(self) -> None:
+        """End the generation if it was started; nothing happens when it has ended."""
+        if self._queued is not None:
+            self.engine.cancel(self._queued)
 
     def completion(self, reason: FinishReason) -> Completion:
         """Return what has been generated so far as a whole answer."""
@@ -91,16 +103,17 @@ class TextGeneration:
         )
 
     def _take(self, event: TokenEvent) -> Chunk:
+        self._total_s = event.time_s - self._started
         if not self._token_ids:
-            self._first_token_s = time.perf_counter() - self._started
+            self._first_token_s = self._total_s
         self._token_ids.append(event.token_id)
         logprobs = () if event.logprob is None else (event.logprob,)
         self._logprobs += logprobs
         is_end_token = event.finish_reason == "stop"
         text, stopped = self._matcher.push("" if is_end_token else self._detokenizer.push(event.token_id))
         if event.finish_reason and not stopped:
-            tail, stopped = self._matcher.push(self._detokenizer.finish())
-            text += tail if stopped else tail + self._matcher.finish()
+            text += self._rest()
+            stopped = self._matcher.stopped  # a stop text may turn up in what was held back
         reason: FinishReason | None = "stop" if stopped else event.finish_reason
         self._text.append(text)
         return Chunk(
@@ -111,10 +124,15 @@ class TextGeneration:
             stats=self._stats() if reason else None,
         )
 
+    def _rest(self) -> str:
+        """Return the text that was held back, now that no token follows."""
+        tail, stopped = self._matcher.push(self._detokenizer.finish())
+        return tail if stopped else tail + self._matcher.finish()
+
     def _stats(self) -> GenerationStats:
         return GenerationStats(
             prompt_tokens=len(self.request.prompt_ids),
             new_tokens=len(self._token_ids),
             first_token_s=self._first_token_s,
-            total_s=time.perf_counter() - self._started,
+            total_s=self._total_s,
         )

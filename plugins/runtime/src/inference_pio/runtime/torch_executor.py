@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+IDLE_BYTES = 256 << 20
+"""Bytes of caches that stay allocated while no sequence runs, so that the next turn of a chat need not grow anew."""
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -97,14 +100,25 @@ class TorchExecutor:
         result: NDArray[np.float32] = logits.float().cpu().numpy()
         return result
 
+    @torch.inference_mode()  # as in ``step``, whose tensors may not be changed outside of it
     def free(self, slot: int) -> None:
-        """See ``Executor``."""
+        """See ``Executor``; nothing happens once it is closed."""
+        if slot >= len(self.lengths) or not self.lengths[slot]:
+            return
+        length = int(self.lengths[slot])
         self.lengths[slot] = 0
+        is_too_much = not self.lengths.any() and sum(cache.n_bytes for cache in self.caches) > IDLE_BYTES
+        for cache in self.caches:
+            if is_too_much:
+                cache.clear()
+            else:
+                cache.forget(slot, length)
 
     def close(self) -> None:
         """See ``Executor``."""
         self.model = None
         self.caches = []
+        self.lengths = np.zeros(0, np.int64)
 
     def _model(self) -> Decoder:
         if self.model is None:
@@ -113,8 +127,10 @@ class TorchExecutor:
 
     def _advance(self, batch: TokenBatch) -> None:
         """Check that every sequence goes on where its cache ends, and count its tokens."""
-        if batch.slots.min() < 0 or batch.slots.max() >= len(self.lengths):
-            raise CacheFullError(f"slot {batch.slots.max()} is not among the {len(self.lengths)} allocated ones")
+        lowest, highest = int(batch.slots.min()), int(batch.slots.max())
+        if lowest < 0 or highest >= len(self.lengths):
+            wrong = lowest if lowest < 0 else highest
+            raise CacheFullError(f"slot {wrong} is not among the {len(self.lengths)} allocated ones")
         if batch.positions.max() >= self.context:
             raise CacheFullError(f"position {batch.positions.max()} is outside the context of {self.context} tokens")
         starts = np.flatnonzero(np.diff(batch.slots, prepend=-1))

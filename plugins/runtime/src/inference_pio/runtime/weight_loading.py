@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +17,9 @@ from inference_pio.generation import ProgressCallback, ProgressEvent
 from .layers.linear import FusedLinear
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from .weight_map import WeightMap
+    from .weight_map import Transform, WeightMap
     from .weights import Checkpoint
 
 logger = logging.getLogger(__name__)
@@ -74,9 +72,10 @@ def load_weights(
     sources = _match(targets, checkpoint, weight_map)
     total = sum(checkpoint.tensors[name].n_bytes for name in sources)
     done = 0
-    with ThreadPoolExecutor(max(1, threads)) as pool:
+    pool = ThreadPoolExecutor(max(1, threads))
+    try:
         futures = [
-            pool.submit(_fill, targets[target], checkpoint, source, weight_map.transforms.get(_pattern(target)))
+            pool.submit(_fill, targets[target], checkpoint, source, weight_map.transform(target))
             for source, target in sources.items()
         ]
         for source, future in zip(sources, futures, strict=True):
@@ -84,20 +83,24 @@ def load_weights(
             done += checkpoint.tensors[source].n_bytes
             if progress:
                 progress(ProgressEvent(stage="load", done=done, total=total, unit="bytes", label=checkpoint.path.name))
+    finally:  # after an error or Ctrl-C nobody wants to wait for the tensors that are still queued
+        pool.shutdown(cancel_futures=True)
     logger.info("loaded %s: %d bytes in %.2f s", checkpoint.path.name, total, time.perf_counter() - started)
 
 
 def _match(targets: Mapping[str, Tensor], checkpoint: Checkpoint, weight_map: WeightMap) -> dict[str, str]:
     """Return checkpoint name -> target name, after checking names and shapes."""
     sources: dict[str, str] = {}
+    filled: set[str] = set()
     unexpected: list[str] = []
     for name in checkpoint.tensors:
         target = weight_map.target(name)
-        if target in targets:
+        if target is not None and target in targets and target not in filled:
             sources[name] = target
+            filled.add(target)
         elif not weight_map.is_ignored(name):
             unexpected.append(name)
-    missing = sorted(set(targets) - set(sources.values()))
+    missing = sorted(weight_map.source(name) or name for name in set(targets) - filled)
     wrong = [
         f"{source} is {checkpoint.tensors[source].shape}, expected {tuple(targets[target].shape)}"
         for source, target in sources.items()
@@ -116,9 +119,7 @@ def _match(targets: Mapping[str, Tensor], checkpoint: Checkpoint, weight_map: We
     return sources
 
 
-def _fill(
-    target: Tensor, checkpoint: Checkpoint, source: str, transform: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None
-) -> None:
+def _fill(target: Tensor, checkpoint: Checkpoint, source: str, transform: Transform | None) -> None:
     is_direct = target.device.type == "cpu" and target.dtype is torch.float32 and target.is_contiguous()
     if is_direct and transform is None:
         checkpoint.read(source, out=target.numpy())
@@ -127,8 +128,3 @@ def _fill(
     if transform is not None:
         values = transform(values)
     target.copy_(torch.from_numpy(np.ascontiguousarray(values)))
-
-
-def _pattern(name: str) -> str:
-    """Replace the layer number of a target name by ``{n}``."""
-    return re.sub(r"(?<=\.)\d+(?=\.)", "{n}", name, count=1)

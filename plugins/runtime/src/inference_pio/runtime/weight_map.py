@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_LAYER_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 Transform = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
 
 
@@ -30,14 +31,29 @@ class WeightMap:
 
     def target(self, name: str) -> str | None:
         """Return the model's name for a checkpoint's tensor, or ``None``."""
-        match = re.search(r"(?<=\.)\d+(?=\.)", name)
-        pattern = name if match is None else f"{name[: match.start()]}{{n}}{name[match.end() :]}"
+        pattern, number = _numbered(name)
         target = self.names.get(pattern)
-        return target if target is None or match is None else target.replace("{n}", match.group())
+        return target if target is None or number is None else target.replace("{n}", number)
+
+    def source(self, target: str) -> str | None:
+        """Return the checkpoint's name for a model's tensor, the first one if there are several; for messages."""
+        pattern, number = _numbered(target)
+        name = next((theirs for theirs, ours in self.names.items() if ours == pattern), None)
+        return name if name is None or number is None else name.replace("{n}", number)
+
+    def transform(self, target: str) -> Transform | None:
+        """Return the function that turns a checkpoint's tensor into the model's, if its layout differs."""
+        return self.transforms.get(_numbered(target)[0])
 
     def is_ignored(self, name: str) -> bool:
         """Whether a tensor without a target is expected to be there."""
         return any(re.fullmatch(pattern, name) for pattern in self.ignored)
+
+
+def _numbered(name: str) -> tuple[str, str | None]:
+    """Replace the layer number of a name by ``{n}``; return the number beside it."""
+    match = _LAYER_NUMBER.search(name)
+    return (name, None) if match is None else (f"{name[: match.start()]}{{n}}{name[match.end() :]}", match.group())
 
 
 def unpermute_rotary(heads: int) -> Transform:
@@ -53,6 +69,7 @@ def unpermute_rotary(heads: int) -> Transform:
     def transform(weight: NDArray[np.float32]) -> NDArray[np.float32]:
         pairs = weight.shape[0] // heads // 2
         shape = (heads, pairs, 2, *weight.shape[1:])
-        return weight.reshape(shape).swapaxes(1, 2).reshape(weight.shape)
+        unpermuted: NDArray[np.float32] = weight.reshape(shape).swapaxes(1, 2).reshape(weight.shape)
+        return unpermuted
 
     return transform

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from inference_pio import BaseConfig
 from inference_pio.errors import ConfigError
+from inference_pio.runtime.config_reading import split_rotary
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -77,13 +78,17 @@ class Gemma3Config(BaseConfig):
             ConfigError: The numbers contradict each other.
         """
         super().__post_init__()
+        if min(self.sliding_window, self.sliding_window_pattern) < 1 or self.query_pre_attn_scalar <= 0:
+            raise ConfigError("sliding_window, sliding_window_pattern and query_pre_attn_scalar must be above 0")
         if self.layer_types is None:
             self.layer_types = [
                 SLIDING if (layer + 1) % self.sliding_window_pattern else FULL
                 for layer in range(self.num_hidden_layers)
             ]
         if len(self.layer_types) != self.num_hidden_layers or set(self.layer_types) - {SLIDING, FULL}:
-            raise ConfigError(f"layer_types must name {SLIDING!r} or {FULL!r} for each of {self.num_hidden_layers} layers")
+            raise ConfigError(
+                f"layer_types must name {SLIDING!r} or {FULL!r} for each of {self.num_hidden_layers} layers"
+            )
         if self.num_attention_heads % self.num_key_value_heads:
             raise ConfigError(
                 f"num_attention_heads = {self.num_attention_heads} is not a multiple of "
@@ -104,21 +109,19 @@ class Gemma3Config(BaseConfig):
         """See ``BaseConfig``; reads transformers 4 and 5 spellings.
 
         Raises:
-            ConfigError: The checkpoint attends in both directions, which a decoder cannot.
+            ConfigError: The checkpoint attends in both directions, which a decoder cannot, or its rotary settings are
+                none that this architecture has.
         """
         if data.get("use_bidirectional_attention"):
             raise ConfigError("use_bidirectional_attention: an embedding model, not a decoder")
         flat = dict(data)
         by_kind = flat.pop("rope_parameters", None) or {}
-        full, sliding = dict(by_kind.get(FULL) or {}), dict(by_kind.get(SLIDING) or {})
-        if sliding.get("rope_type", "default") != "default":
-            raise ConfigError(f"rope_parameters of sliding layers: {sliding['rope_type']!r} scaling is not known there")
-        if "rope_theta" in full:
-            flat["rope_theta"] = full.pop("rope_theta")
-        if full.get("rope_type", "default") != "default":
-            flat["rope_scaling"] = full
-        if "rope_theta" in sliding:
-            flat["rope_local_base_freq"] = sliding["rope_theta"]
-        if flat.get("attn_logit_softcapping", 0) is None:
-            del flat["attn_logit_softcapping"]
+        if not isinstance(by_kind, Mapping) or set(by_kind) - {FULL, SLIDING}:
+            raise ConfigError(f"rope_parameters must have {FULL!r} and {SLIDING!r}, each with its own, not {by_kind!r}")
+        base, scaling = split_rotary(by_kind.get(FULL) or {})
+        local_base, local_scaling = split_rotary(by_kind.get(SLIDING) or {})
+        if local_scaling is not None:
+            raise ConfigError(f"rope_parameters of sliding layers: scaling {local_scaling!r} is not known there")
+        given = {"rope_theta": base, "rope_scaling": scaling, "rope_local_base_freq": local_base}
+        flat |= {name: value for name, value in given.items() if value is not None}
         return cls.from_dict({"sliding_window": 4096, **flat})

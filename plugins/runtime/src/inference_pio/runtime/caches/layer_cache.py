@@ -19,6 +19,9 @@ FIRST_PLACES = 256
 class LayerCache(ABC):
     """Keys and values of one layer for N slots, (N, K, places, C) each; grows in slots and places as they are used.
 
+    All slots have the same number of places, so that a batch of any sequences is one view: a long sequence beside many
+    short ones costs as much as if all were long.
+
     Args:
         heads: Key/value heads K.
         width: Head width C.
@@ -47,12 +50,30 @@ class LayerCache(ABC):
             return
         n_new = n if slots <= n else max(slots, min(2 * n, 64))
         p_new = have if places <= have else min(self.limit, 1 << (places - 1).bit_length())
-        for name in ("keys", "values"):
-            old = getattr(self, name)
+
+        def grown(old: Tensor) -> Tensor:
             # Zeros, not garbage: masked places still enter the matrix product, and NaN times zero is NaN.
             new = old.new_zeros(n_new, heads, p_new, width)
             new[:n, :, :have] = old
-            setattr(self, name, new)
+            return new
+
+        self.keys, self.values = grown(self.keys), grown(self.values)
+
+    def forget(self, slot: int, tokens: int) -> None:
+        """Overwrite the ``tokens`` places that a sequence took with zeros.
+
+        The next sequence of the slot sees only its own places, but all of them enter the matrix product: an overflow
+        (NaN) of one request would come up again in another.
+        """
+        if slot < len(self.keys):
+            self.keys[slot, :, :tokens] = 0
+            self.values[slot, :, :tokens] = 0
+
+    def clear(self) -> None:
+        """Forget every sequence and give the memory back."""
+        _, heads, _, width = self.keys.shape
+        self.keys = self.keys.new_empty(0, heads, min(FIRST_PLACES, self.limit), width)
+        self.values = torch.empty_like(self.keys)
 
     @abstractmethod
     def extend_singles(self, step: Step, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

@@ -80,8 +80,8 @@ class GroupedQueryAttention(nn.Module):
         else:
             out = torch.empty_like(query)
             if len(step.single_rows):
-                rows = step.single_rows
-                out[rows] = self._attend_singles(query[rows], key[rows], value[rows], step, cache)
+                at = step.single_rows
+                out[at] = self._attend_singles(query[at], key[at], value[at], step, cache)
             for chunk in step.chunks:
                 rows = slice(chunk.first, chunk.first + chunk.length)
                 keys, values = cache.extend_chunk(chunk, key[rows].transpose(0, 1), value[rows].transpose(0, 1))
@@ -116,7 +116,10 @@ class GroupedQueryAttention(nn.Module):
         return self._attention(query.unsqueeze(0), keys, values, mask, causal=mask is None).squeeze(0)
 
     def _attention(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, causal: bool) -> Tensor:
-        """Softmax attention, (..., Q, C) over (..., S, C); ``mask`` broadcasts to (..., Q, S), true where a key counts."""
+        """Softmax attention, (..., Q, C) over (..., S, C).
+
+        ``mask`` broadcasts to (..., Q, S), true where a key counts.
+        """
         if self.softcap is None:
             return F.scaled_dot_product_attention(
                 query, keys, values, attn_mask=mask, is_causal=causal, scale=self.scale

@@ -23,11 +23,12 @@ class RotaryEmbedding:
     Args:
         head_dim: Head width C, even.
         base: Angles of pair i advance by ``base ** (-2 i / C)`` a position.
-        scaling: ``None``, or a mapping with ``rope_type`` ``linear`` or ``llama3`` and its numbers, as in ``config.json``.
+        scaling: ``None``, or a mapping with ``rope_type`` ``linear`` or ``llama3`` and its numbers, as in
+            ``config.json``.
     """
 
     def __init__(self, *, head_dim: int, base: float, scaling: Mapping[str, Any] | None = None) -> None:
-        if head_dim % 2:
+        if head_dim % 2 or head_dim < 2:
             raise ConfigError(f"rotary embedding needs an even head width, not {head_dim}")
         self.head_dim = head_dim
         exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device="cpu") / head_dim
@@ -66,19 +67,43 @@ def scale_frequencies(frequencies: Tensor, scaling: Mapping[str, Any] | None) ->
     between (Llama 3.1 model card).
 
     Raises:
-        ConfigError: The rule is unknown or a number is missing.
+        ConfigError: The rule is unknown, or a number is missing, senseless or of another rule.
     """
-    kind = (scaling or {}).get("rope_type", (scaling or {}).get("type", "default"))
-    try:
-        if scaling is None or kind == "default":
-            return frequencies
-        if kind == "linear":
-            return frequencies / scaling["factor"]
-        if kind == "llama3":
-            turns = scaling["original_max_position_embeddings"] * frequencies / (2 * math.pi)
-            low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
-            blend = ((turns - low) / (high - low)).clamp(0, 1)
-            return blend * frequencies + (1 - blend) * frequencies / scaling["factor"]
-    except KeyError as error:
-        raise ConfigError(f"rotary scaling {kind!r} lacks {error.args[0]!r}") from error
-    raise ConfigError(f"rotary scaling {kind!r} is not supported; supported: default, linear, llama3")
+    kind = str((scaling or {}).get("rope_type", (scaling or {}).get("type", "default")))
+    if kind not in _NUMBERS:
+        raise ConfigError(f"rotary scaling {kind!r} is not supported; supported: {', '.join(_NUMBERS)}")
+    numbers = {key: value for key, value in (scaling or {}).items() if key not in ("rope_type", "type")}
+    _check_numbers(kind, numbers)
+    if kind == "linear":
+        stretched: Tensor = frequencies / numbers["factor"]
+        return stretched
+    if kind == "llama3":
+        turns = numbers["original_max_position_embeddings"] * frequencies / (2 * math.pi)
+        low, high = numbers["low_freq_factor"], numbers["high_freq_factor"]
+        blend = ((turns - low) / (high - low)).clamp(0, 1)
+        blended: Tensor = blend * frequencies + (1 - blend) * frequencies / numbers["factor"]
+        return blended
+    return frequencies
+
+
+_NUMBERS: dict[str, frozenset[str]] = {
+    "default": frozenset(),
+    "linear": frozenset({"factor"}),
+    "llama3": frozenset({"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"}),
+}
+
+
+def _check_numbers(kind: str, numbers: Mapping[str, Any]) -> None:
+    """Check that a rule has its numbers and no others: a setting of a checkpoint must not be lost in silence."""
+    # Some writers note the original length beside every rule; only llama3 computes with it.
+    unknown = set(numbers) - _NUMBERS[kind] - {"original_max_position_embeddings"}
+    if unknown:
+        raise ConfigError(f"rotary scaling {kind!r} does not know {', '.join(map(repr, sorted(unknown)))}")
+    for name in sorted(_NUMBERS[kind]):
+        if name not in numbers:
+            raise ConfigError(f"rotary scaling {kind!r} lacks {name!r}")
+        value = numbers[name]
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < math.inf:
+            raise ConfigError(f"rotary scaling {kind!r}: {name} = {value!r} must be a number above 0")
+    if kind == "llama3" and numbers["high_freq_factor"] <= numbers["low_freq_factor"]:
+        raise ConfigError("rotary scaling 'llama3': high_freq_factor must be above low_freq_factor")

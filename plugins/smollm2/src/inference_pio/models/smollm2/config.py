@@ -60,7 +60,12 @@ class SmolLM2Config(BaseConfig):
         """
         super().__post_init__()
         if self.head_dim is None:
-            self.head_dim = self.hidden_size // self.num_attention_heads
+            self.head_dim, rest = divmod(self.hidden_size, self.num_attention_heads)
+            if rest:
+                raise ConfigError(
+                    f"hidden_size = {self.hidden_size} is not a multiple of num_attention_heads = "
+                    f"{self.num_attention_heads}; give head_dim"
+                )
         if self.num_attention_heads % self.num_key_value_heads:
             raise ConfigError(
                 f"num_attention_heads = {self.num_attention_heads} is not a multiple of "
@@ -71,7 +76,13 @@ class SmolLM2Config(BaseConfig):
 
     @classmethod
     def from_hugging_face(cls, data: Mapping[str, Any]) -> Self:
-        """See ``BaseConfig``; reads transformers 4 and 5 spellings, and Llama's defaults where keys are left out."""
+        """See ``BaseConfig``; reads transformers 4 and 5 spellings, and Llama's defaults where keys are left out.
+
+        Raises:
+            ConfigError: The rotary embedding pairs neighbours, as no checkpoint of this architecture does.
+        """
+        if data.get("rope_interleaved"):
+            raise ConfigError("rope_interleaved: this plugin pairs element i with i + C/2 and not with its neighbour")
         flat = flatten_rotary(data)
         if flat.get("num_key_value_heads") is None and "num_attention_heads" in flat:
             flat["num_key_value_heads"] = flat["num_attention_heads"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inference_pio.runtime.layers import Decoder, RMSNorm, TokenEmbedding
 from torch import nn
+
+from inference_pio.runtime.layers import Decoder, RMSNorm, TokenEmbedding
 
 from .architecture.block import SmolLM2Block
 from .attention import build_attention

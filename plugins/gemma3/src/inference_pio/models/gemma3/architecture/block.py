@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from inference_pio.runtime.caches import LayerCache
     from inference_pio.runtime.layers import GatedMLP, GroupedQueryAttention, RMSNorm
     from inference_pio.runtime.step import Step
-    from torch import Tensor
 
 
 class Gemma3Block(nn.Module):
@@ -50,4 +51,5 @@ class Gemma3Block(nn.Module):
     def forward(self, x: Tensor, step: Step, cache: LayerCache) -> Tensor:
         """Map the residual stream (M, D) to the next block's; ``cache`` is extended in place."""
         x = x + self.post_attention_layernorm(self.self_attn(self.input_layernorm(x), step, cache))
-        return x + self.post_feedforward_layernorm(self.mlp(self.pre_feedforward_layernorm(x)))
+        out: Tensor = x + self.post_feedforward_layernorm(self.mlp(self.pre_feedforward_layernorm(x)))
+        return out

@@ -11,8 +11,9 @@ from ..config import Gemma3Config
 
 if TYPE_CHECKING:
     import numpy as np
-    from inference_pio.runtime.weights import Checkpoint
     from numpy.typing import NDArray
+
+    from inference_pio.runtime.weights import Checkpoint
 
 GGUF_FIELDS = {
     "attention.head_count": "num_attention_heads",
@@ -27,6 +28,7 @@ GGUF_FIELDS = {
     "rope.freq_base": "rope_theta",
     "rope.freq_base_swa": "rope_local_base_freq",
 }
+GGUF_OPTIONAL = frozenset({"rope.freq_base_swa"})
 # Said a second time: the width of values is that of keys.
 GGUF_IGNORABLE = frozenset({"attention.value_length"})
 
@@ -61,12 +63,12 @@ def config_from_gguf(checkpoint: Checkpoint) -> Gemma3Config:
     The file says how wide the window is but not which layers slide, nor their rotary base: both are the architecture's
     (every sixth layer has full attention; base 10000), as are the defaults of ``Gemma3Config``.
     """
-    fields = gguf_config(checkpoint, GGUF_FIELDS, GGUF_IGNORABLE)
+    fields = gguf_config(checkpoint, GGUF_FIELDS, GGUF_IGNORABLE, optional=GGUF_OPTIONAL)
     return Gemma3Config.from_dict({"query_pre_attn_scalar": _query_scalar(fields), **fields})
 
 
 def _query_scalar(fields: dict[str, int]) -> float:
-    """GGUF leaves it out; it is the head width except in the 27B model, which divides D by H (Gemma 3 report, table 1)."""
+    """GGUF leaves it out; it is the head width except in the 27B model: D / H there (Gemma 3 report, table 1)."""
     is_27b = fields.get("num_hidden_layers") == 62
     return fields["hidden_size"] / fields["num_attention_heads"] if is_27b else fields["head_dim"]
 

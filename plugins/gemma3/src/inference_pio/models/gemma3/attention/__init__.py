@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from inference_pio.runtime.layers import GroupedQueryAttention, RMSNorm, RotaryEmbedding
 from torch import nn
+
+from inference_pio.runtime.layers import GroupedQueryAttention, RMSNorm, RotaryEmbedding
 
 from ..fused_layers import build_qkv_projection
 
@@ -23,9 +24,7 @@ def build_attention(config: Gemma3Config, layer: int, rotaries: Mapping[str, Rot
     assert config.layer_types is not None
     return GroupedQueryAttention(
         qkv_proj=build_qkv_projection(config),
-        o_proj=nn.Linear(
-            config.num_attention_heads * config.head_dim, config.hidden_size, bias=config.attention_bias
-        ),
+        o_proj=nn.Linear(config.num_attention_heads * config.head_dim, config.hidden_size, bias=config.attention_bias),
         num_heads=config.num_attention_heads,
         num_key_value_heads=config.num_key_value_heads,
         head_dim=config.head_dim,

@@ -1,7 +1,8 @@
 """Which products of a block are computed as one: query with key and value, gate with up.
 
-The query-key norm stands between the projection and the rotary embedding, so nothing further can be merged into the first
-product; the scale of the embedding is not folded into its weights either, because the tied head needs them unscaled.
+The query-key norm stands between the projection and the rotary embedding, so nothing further can be merged into the
+first product; the scale of the embedding is not folded into its weights either, because the tied head needs them
+unscaled.
 """
 
 from __future__ import annotations

@@ -20,10 +20,10 @@ def build_cache(config: Gemma3Config, layer: int) -> Callable[..., LayerCache]:
     """Return what makes the cache of layer number ``layer`` from ``limit``, ``device`` and ``dtype``."""
     from inference_pio.runtime.caches import FullCache, RollingCache
 
-    size = {"heads": config.num_key_value_heads, "width": config.head_dim}
+    heads, width = config.num_key_value_heads, config.head_dim
     if config.is_sliding(layer):
-        return partial(RollingCache, window=config.sliding_window, **size)
-    return partial(FullCache, **size)
+        return partial(RollingCache, window=config.sliding_window, heads=heads, width=width)
+    return partial(FullCache, heads=heads, width=width)
 
 
 def bytes_of_context(config: Gemma3Config, tokens: int, *, element_bytes: int = 4) -> int:

@@ -1,4 +1,4 @@
-"""Two rotary embeddings: base 1000000 where attention is full, base 10000 in sliding layers, which see only nearby tokens."""
+"""Two rotary embeddings: base 1000000 where attention is full, 10000 in sliding layers, which see only what is near."""
 
 from __future__ import annotations
 

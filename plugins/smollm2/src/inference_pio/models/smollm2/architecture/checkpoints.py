@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from inference_pio.errors import ConfigError
 from inference_pio.runtime.config_reading import gguf_config
 from inference_pio.runtime.weight_map import WeightMap, unpermute_rotary
 
@@ -23,8 +24,11 @@ GGUF_FIELDS = {
     "attention.layer_norm_rms_epsilon": "rms_norm_eps",
     "rope.freq_base": "rope_theta",
 }
-# Said a second time: the embedding's rows, the rotary and value widths (the head's).
-GGUF_IGNORABLE = frozenset({"vocab_size", "rope.dimension_count", "attention.value_length"})
+# What llama.cpp takes for granted where a file leaves it out stands in ``config_from_gguf``.
+GGUF_OPTIONAL = frozenset({"attention.head_count_kv", "attention.key_length", "rope.freq_base"})
+# Said a second time: the embedding's rows. The widths of values and of the rotary part are checked to be the head's.
+GGUF_WIDTHS = ("rope.dimension_count", "attention.value_length")
+GGUF_IGNORABLE = frozenset({"vocab_size", *GGUF_WIDTHS})
 
 _LAYER = "layers.{n}."
 GGUF_NAMES = {
@@ -51,9 +55,19 @@ SAFETENSORS_NAMES = {
 
 
 def config_from_gguf(checkpoint: Checkpoint) -> SmolLM2Config:
-    """Translate the metadata of a ``llama`` GGUF file."""
-    fields = gguf_config(checkpoint, GGUF_FIELDS, GGUF_IGNORABLE)
-    return SmolLM2Config.from_dict({"rope_theta": 10000.0, **fields})  # llama.cpp's default, left out when it holds
+    """Translate the metadata of a ``llama`` GGUF file.
+
+    Raises:
+        ConfigError: A setting is missing, unknown, or asks for what this plugin does not compute.
+    """
+    fields = gguf_config(checkpoint, GGUF_FIELDS, GGUF_IGNORABLE, optional=GGUF_OPTIONAL)
+    defaults = {"rope_theta": 10000.0, "num_key_value_heads": fields["num_attention_heads"]}
+    config = SmolLM2Config.from_dict({**defaults, **fields})
+    for name in GGUF_WIDTHS:
+        width = checkpoint.metadata.get(f"{checkpoint.architecture}.{name}", config.head_dim)
+        if width != config.head_dim:
+            raise ConfigError(f"{checkpoint.path}: {name} = {width} is not the head width, {config.head_dim}")
+    return config
 
 
 def build_weight_map(config: SmolLM2Config, format: str) -> WeightMap:

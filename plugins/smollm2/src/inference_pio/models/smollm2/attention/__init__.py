@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inference_pio.runtime.layers import GroupedQueryAttention, RotaryEmbedding
 from torch import nn
+
+from inference_pio.runtime.layers import GroupedQueryAttention, RotaryEmbedding
 
 from ..fused_layers import build_qkv_projection
 

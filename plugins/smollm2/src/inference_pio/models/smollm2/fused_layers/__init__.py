@@ -1,8 +1,8 @@
 """Which products of a block are computed as one.
 
-Query, key and value read the same normalised input, and so do gate and up: each group is one matrix product over stacked
-rows. At one token a step the five products of a block become two, which saves three passes through the thread pool; every
-output element is still the same dot product, so results differ at most by the order in which a BLAS sums.
+Query, key and value read the same normalised input, and so do gate and up: each group is one matrix product over
+stacked rows. At one token a step the five products of a block become two, which saves three passes through the thread
+pool; every output element is still the same dot product, so results differ at most by the order in which a BLAS sums.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ def build_qkv_projection(config: SmolLM2Config) -> FusedLinear:
     assert config.head_dim is not None
     query = config.num_attention_heads * config.head_dim
     key = config.num_key_value_heads * config.head_dim
-    return FusedLinear(
-        config.hidden_size, {"q_proj": query, "k_proj": key, "v_proj": key}, bias=config.attention_bias
-    )
+    return FusedLinear(config.hidden_size, {"q_proj": query, "k_proj": key, "v_proj": key}, bias=config.attention_bias)
 
 
 def build_gate_up_projection(config: SmolLM2Config) -> FusedLinear:

@@ -20,6 +20,7 @@ def build_cache(config: SmolLM2Config) -> Callable[..., LayerCache]:
     """Return what makes one layer's cache from ``limit``, ``device`` and ``dtype``."""
     from inference_pio.runtime.caches import FullCache
 
+    assert config.head_dim is not None
     return partial(FullCache, heads=config.num_key_value_heads, width=config.head_dim)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inference_pio.runtime.layers import GatedMLP
 from torch import nn
 from torch.nn import functional as F
+
+from inference_pio.runtime.layers import GatedMLP
 
 from ..fused_layers import build_gate_up_projection
 

@@ -1,4 +1,4 @@
-"""One rotary embedding for every layer, over the whole head width; base 100000 for the 8192-token context of SmolLM2."""
+"""One rotary embedding for every layer, over the whole head width; base 100000 for SmolLM2's 8192-token context."""
 
 from __future__ import annotations
 
