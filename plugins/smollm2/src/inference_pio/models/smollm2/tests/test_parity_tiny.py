@@ -1,0 +1,62 @@
+"""SmolLM2 against transformers' Llama, on random weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inference_pio.models.smollm2.plugin import create_smollm2_plugin
+from inference_pio.runtime.testing import TinyContract
+from inference_pio.runtime.testing.tiny_checkpoint import VOCAB_SIZE
+from transformers import LlamaConfig, LlamaForCausalLM
+
+SIZES: dict[str, Any] = {
+    "vocab_size": VOCAB_SIZE,
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 128,
+    "bos_token_id": 2,
+    "eos_token_id": 1,
+    "pad_token_id": 0,
+}
+
+
+class TestParityTied(TinyContract):
+    """As SmolLM2-135M: head and embedding tied, no biases."""
+
+    plugin_factory = staticmethod(create_smollm2_plugin)
+
+    @classmethod
+    def reference(cls) -> Any:
+        return LlamaForCausalLM(
+            LlamaConfig(**SIZES, tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1e5})
+        )
+
+
+class TestParityUntied(TinyContract):
+    """As larger relatives: a head of its own, biases, a head width that is not D / H, Llama 3's rotary scaling."""
+
+    plugin_factory = staticmethod(create_smollm2_plugin)
+
+    @classmethod
+    def reference(cls) -> Any:
+        scaling = {
+            "rope_type": "llama3",
+            "rope_theta": 10000.0,
+            "factor": 4.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 32,
+        }
+        return LlamaForCausalLM(
+            LlamaConfig(
+                **SIZES,
+                tie_word_embeddings=False,
+                attention_bias=True,
+                mlp_bias=True,
+                head_dim=16,
+                rope_parameters=scaling,
+            )
+        )
