@@ -68,6 +68,17 @@ SIZES = {
     "aliased tuples": nested("(ns.x, ns.x)", "(1,)"),
     "aliased dicts": nested("{'a': ns.x, 'b': ns.x}", "{}"),
     "aliased dict calls": nested("dict(a=ns.x, b=ns.x)", "{}"),
+    "aliased views": nested("{'a': ns.x.items(), 'b': ns.x.items()}", "{'a': 1}"),
+    "aliased proxies": nested("{'a': ns.x.items().mapping, 'b': ns.x.items().mapping}", "{'a': 1}"),
+    "methods that print their owner": BIG + "{% set m = (a|safe).strip %}{{ [m] * 50000 }}",
+    "colliding hashes": "{{ range(0, 60000 * (2 ** 61 - 1), 2 ** 61 - 1)|unique|list|length }}"
+    "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+    "deep nesting": "{% set ns = namespace(x=[]) %}{% for i in range(9000) %}{% set ns.x = [ns.x] %}{% endfor %}"
+    "{{ ns.x }}",
+    "deep comparison": "{% set ns = namespace(x=[], y=[]) %}{% for i in range(9000) %}{% set ns.x = [ns.x] %}"
+    "{% set ns.y = [ns.y] %}{% endfor %}{{ ns.x == ns.y }}",
+    "large numbers": "{% set n = 10 ** 1000 %}{% set ns = namespace(x=[n]) %}{% for i in range(20) %}"
+    "{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x }}",
     "center": "{{ 'a'.center(10000000000) }}",
     "ljust": "{{ 'a'.ljust(10000000000) }}",
     "rjust": "{{ 'a'.rjust(10000000000) }}",
@@ -85,6 +96,9 @@ SIZES = {
     "replace": "{% set a = 'a' * 2000 %}{{ a.replace('a', a) }}",
     "replace nothing": BIG + "{{ ('b' * 9000).replace('', a) }}",
     "filter replace": "{% set a = 'a' * 2000 %}{{ a|replace('a', a) }}",
+    "filter replace by name": "{% set a = 'a' * 2000 %}{{ a|replace(new=a, old='a') }}",
+    "json separators": BIG + "{{ range(9000)|list|tojson(separators=(a, ':')) }}",
+    "json separators by name": BIG + "{{ [range(9000)|list]|map('tojson', separators=(a, ':'))|list }}",
     "range": "{{ range(10000000000)|list }}",
     "indent": "{{ ('\n' * 900000)|indent(9999) }}",
     "indent width": "{{ 'a\nb'|indent(10000000000) }}",
@@ -96,6 +110,7 @@ SIZES = {
     "json indent text": BIG + "{{ messages|tojson(indent=a) }}",
     "long separator": BIG + "{{ range(90000)|join(a) }}",
     "long separator method": BIG + "{{ a.join(range(90000)|map('string')) }}",
+    "some long separators": BIG + "{{ a.join(range(500)|map('string')) }}",
     "default in map": BIG + "{{ range(90000)|map(attribute='x', default=a)|join }}",
     "printing in a loop": BIG + "{% for i in range(90000) %}{{ a }}{% endfor %}",
     "capturing in a loop": BIG + "{% set x %}{% for i in range(90000) %}{{ a }}{% endfor %}{% endset %}",
@@ -153,7 +168,7 @@ SOURCES = {
     "sum": "{{ " + "+".join(["1"] * 15000) + " }}",
     "nots": "{{ " + "not " * 10000 + "1 }}",
     "attributes": "{{ a" + ".a" * 15000 + " }}",
-    "elifs": "{% if a %}" + "{% elif a %}" * 5500 + "{% endif %}",
+    "elifs": "{% if a %}" + "{% elif a %}" * 5000 + "{% endif %}",
 }
 
 ATTACKS = LOOPS | SIZES | SECRETS | SOURCES
@@ -192,6 +207,11 @@ def peak() -> float:
 
     unit = 1e6 if sys.platform == "darwin" else 1e3
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def test_the_large_values_that_attacks_start_from_are_allowed() -> None:
+    for source in (BIG, WIDE):
+        assert ChatTemplate(source + "{{ a|length }}").render(MESSAGES) in ("900000", "200000")
 
 
 def test_harmless_uses_of_the_same_names_work() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import threading
 from types import MappingProxyType
@@ -66,6 +67,16 @@ def test_data_that_contains_itself_is_refused() -> None:
     loop.append(loop)
     with pytest.raises(ChatTemplateError, match="contains itself"):
         ChatTemplate(PLAIN).render([{"role": "user", "content": "x"}], extra=loop)
+
+
+@pytest.mark.parametrize("depth", [100, 300, 400, 450, 490, 600, 900, 5000])
+def test_deep_data_is_rendered_or_refused(depth: int) -> None:
+    deep: Any = "x"
+    for _ in range(depth):
+        deep = [deep]
+    # Where the limit lies depends on how deep the caller stands; any other error than ours would fail the test.
+    with contextlib.suppress(ChatTemplateError):
+        assert ChatTemplate(PLAIN).render([{"role": "user", "content": "x"}], extra=deep) == "user:x;"
 
 
 def test_the_messages_given_are_not_changed() -> None:

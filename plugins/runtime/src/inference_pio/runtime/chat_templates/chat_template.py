@@ -82,11 +82,10 @@ class ChatTemplate:
             ChatTemplateError: The messages are malformed, the template refuses them, it is broken, or it goes over a
                 limit.
         """
-        names = {"tools": None, "documents": None, **self._tokens, **plain(variables)}
+        names: dict[str, Any] = {"tools": None, "documents": None, **self._tokens, **plain(variables)}
         names |= {"messages": plain_messages(messages), "add_generation_prompt": bool(add_generation_prompt)}
-        token = METER.set(Meter(names))
         try:
-            return "".join(self._template.root_render_func(self._template.new_context(names)))
+            return self._run(names)
         except ChatTemplateError:
             raise
         except TemplateRefusedError as error:
@@ -95,6 +94,11 @@ class ChatTemplate:
             line = _template_line(self._template, error.__traceback__)
             where = f" in line {line}" if line else ""
             raise ChatTemplateError(f"the chat template failed{where}: {_summary(error)}") from error
+
+    def _run(self, names: dict[str, Any]) -> str:
+        token = METER.set(Meter(names))
+        try:
+            return "".join(self._template.root_render_func(self._template.new_context(names)))
         finally:
             METER.reset(token)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from datetime import datetime
 from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -84,6 +85,8 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         is_method = isinstance(obj, (BuiltinMethodType, MethodType))
         owner = obj.__self__ if is_method and id(obj) not in self._functions else None
         if isinstance(owner, (str, dict, list, tuple, int, float)):
+            if obj.__name__ == "join":  # an iterator cannot be measured before it is used up
+                args = tuple(list(arg) if isinstance(arg, Iterator) else arg for arg in args)
             check_method(meter, owner, obj.__name__, (*args, *kwargs.values()))
         elif not (
             isinstance(owner, (LoopContext, Cycler)) or isinstance(obj, _CALLABLE_KINDS) or id(obj) in self._functions

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
+from types import MappingProxyType, MethodType
 from typing import Any
 
 from inference_pio.errors import ChatTemplateError
@@ -31,6 +32,12 @@ METER: ContextVar[Meter] = ContextVar("chat_template_meter")
 def text_size(text: str) -> int:
     """Return an upper bound of a text's size in memory, bytes; constant time."""
     return len(text) if text.isascii() else 4 * len(text)
+
+
+# What is printed with everything it shows: a dict, its views, and the proxy that a view has.
+_MAPPINGS: Any = (dict, MappingProxyType)
+_VIEWS: Any = (type({}.keys()), type({}.values()), type({}.items()))
+_CONTAINERS: Any = (list, tuple, set, frozenset, *_MAPPINGS, *_VIEWS)
 
 
 class Meter:
@@ -69,7 +76,7 @@ class Meter:
         """Count a new value and return it; an iterator comes back as one that counts each item."""
         if isinstance(value, str):
             weight = own = text_size(value)
-        elif isinstance(value, (list, tuple, dict, set, frozenset)):
+        elif isinstance(value, _CONTAINERS):
             weight, own = self.weigh(value), 64 + 8 * len(value)
         elif isinstance(value, Iterator):
             self.step()
@@ -106,15 +113,18 @@ class Meter:
         if isinstance(value, int):
             if value.bit_length() > MAX_BITS:
                 raise ChatTemplateError(f"the chat template computes with numbers of more than {MAX_BITS} bits")
-            return 8
+            return 8 + value.bit_length() // 3  # decimal digits
         if isinstance(value, range):
             return 8 * len(value)
-        if not isinstance(value, (list, tuple, dict, set, frozenset)):
+        if isinstance(value, MethodType):  # printed with its owner
+            return 64 + self.weigh(value.__self__)
+        if not isinstance(value, _CONTAINERS):
             return 8
         known = self._weights.get(id(value))
         if known is not None:
             return known[1]
-        parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        mapping = value.mapping if isinstance(value, _VIEWS) else value
+        parts = [*mapping.keys(), *mapping.values()] if isinstance(mapping, _MAPPINGS) else value
         weight = 64 + sum(8 + self.weigh(part) for part in parts)
         self._weights[id(value)] = (value, weight)
         return weight

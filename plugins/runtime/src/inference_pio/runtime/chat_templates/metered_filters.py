@@ -61,8 +61,9 @@ def _prepare(meter: Meter, name: str, value: Any, args: Sequence[Any], kwargs: A
         value = list(value)
         separator = kwargs.get("d", args[0] if args else "")
         meter.check_size(sum(map(meter.weigh, value)) + len(value) * meter.weigh(separator))
-    elif name == "replace" and len(args) > 1:
-        check_replace(meter, str(value), args[0], args[1])
+    elif name == "replace":
+        old, new = (*args, None, None)[:2]
+        check_replace(meter, str(value), kwargs.get("old", old), kwargs.get("new", new))
     elif name == "indent":
         check_indent(meter, value, args, kwargs)
     elif name == "format":
@@ -79,9 +80,12 @@ def _tojson(
     separators: Any = None,
     sort_keys: bool = False,
 ) -> str:
-    # jinja's own escapes for HTML; chat templates are written for plain JSON, as transformers renders them.
+    # jinja's own escapes for HTML; chat templates are written for plain JSON, as transformers renders them. Indentation
+    # and separators come once per value, so they must be short.
     if (isinstance(indent, int) and indent > 16) or (isinstance(indent, str) and len(indent) > 16):
         raise SecurityError("chat templates may indent JSON by 16 at most")
+    if separators is not None and sum(map(len, separators)) > 16:
+        raise SecurityError("chat templates may separate JSON by 16 characters at most")
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 

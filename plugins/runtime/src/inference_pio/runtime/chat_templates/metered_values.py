@@ -85,7 +85,7 @@ def check_operator(meter: Meter, operator: str, left: Any, right: Any) -> None:
     if operator == "*":
         for value, times in ((left, right), (right, left)):
             if isinstance(times, int) and isinstance(value, (str, list, tuple)):
-                meter.check_size(meter.weigh(value) * max(times, 0) + 8 * len(value) * max(times, 0))
+                meter.check_size(meter.weigh(value) * max(times, 0))
     elif operator == "**" and isinstance(left, int) and isinstance(right, int):
         if left.bit_length() * max(right, 0) > MAX_BITS:
             raise SecurityError(f"chat templates may not compute numbers of more than {MAX_BITS} bits")
