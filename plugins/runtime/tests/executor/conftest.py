@@ -1,4 +1,4 @@
-"""A tiny model of all kinds at once: grouped heads, windowed and full layers, qk-norm, norms on both ends, tied head."""
+"""A tiny model of all kinds at once: grouped heads, windowed and full layers, qk-norm, sandwich norms, tied head."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ class CausalLMPlugin(TextModelPlugin):
             return config
         return self.config_type().from_dict({**config.to_dict(), **options.config_overrides})
 
-    def infer(self, inputs: Sequence[int]) -> NDArray[np.float32]:
+    def infer(self, inputs: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         """Return the logits of every position of a text; running generations wait meanwhile.
 
         Args:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,9 +24,10 @@ from inference_pio.errors import (
     InvalidOptionError,
     NotLoadedError,
 )
-from inference_pio.generation import FinishReason, SamplingOptions, TokenLogprob
+from inference_pio.generation import FinishReason, SamplingOptions
 
 from .batch import TokenBatch
+from .request import Request, TokenEvent, TokenStream
 from .sampling import Sampler
 from .scheduler import PREFILL_TOKENS, Scheduler, Sequence
 from .turn import Turn
@@ -40,50 +40,6 @@ if TYPE_CHECKING:
     from .executor import Executor
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TokenEvent:
-    """One generated token.
-
-    Attributes:
-        token_id: The token.
-        logprob: Its log-probability, if asked for.
-        finish_reason: Set when it is the last one.
-        time_s: When it was chosen, on the clock of ``time.perf_counter``; a slow reader sees it later.
-    """
-
-    token_id: int
-    logprob: TokenLogprob | None
-    finish_reason: FinishReason | None
-    time_s: float
-
-
-@dataclass(eq=False)
-class Request:
-    """A sequence with its sampler and its limits; made by ``Engine.submit``.
-
-    Attributes:
-        sequence: Its tokens.
-        sampler: Chooses them.
-        max_new_tokens: Tokens to generate at most.
-        stop_ids: Tokens that end it.
-        events: Tokens that nobody has read yet.
-        finish_reason: Set when it has ended.
-        error: Why it ended, if something failed; raised to whoever reads its events.
-    """
-
-    sequence: Sequence
-    sampler: Sampler
-    max_new_tokens: int
-    stop_ids: frozenset[int]
-    events: deque[TokenEvent] = field(default_factory=deque)
-    finish_reason: FinishReason | None = None
-    error: InferencePioError | None = None
-
-    def has_news(self) -> bool:
-        """Whether there is something to read, or nothing will come any more."""
-        return bool(self.events) or self.finish_reason is not None
 
 
 class Engine:
@@ -164,26 +120,9 @@ class Engine:
             raise ContextLengthError(len(prompt_ids), self.context)
         self._check_tokens(prompt_ids)
 
-    def events(self, request: Request) -> Iterator[TokenEvent]:
-        """Yield a request's tokens as they come. Closing the iterator cancels the request.
-
-        Raises:
-            InferencePioError: What ended the request, after the tokens that were generated before.
-        """
-        try:
-            while True:
-                while request.events:
-                    yield request.events.popleft()
-                if request.finish_reason is None:
-                    with self._hold(unless=request.has_news) as has_turn:
-                        if has_turn:
-                            self._step()
-                elif not request.events:
-                    break
-            if request.error is not None:
-                raise request.error
-        finally:
-            self.cancel(request)
+    def events(self, request: Request) -> TokenStream:
+        """Return a request's tokens as they come; closing or dropping the stream cancels the request."""
+        return TokenStream(request, self._advance, self.cancel)
 
     def step(self) -> None:
         """Compute one batch and sample the next token of every sequence that is due; does nothing without requests."""
@@ -199,7 +138,9 @@ class Engine:
             if self._turn.is_free:
                 self._remove_cancelled()
 
-    def logits(self, token_ids: SequenceOf[int], *, chunk: int = PREFILL_TOKENS) -> NDArray[np.float32]:
+    def logits(
+        self, token_ids: SequenceOf[int] | NDArray[np.integer[Any]], *, chunk: int = PREFILL_TOKENS
+    ) -> NDArray[np.float32]:
         """Compute the logits of every position of a text, (T, V) float32; running requests wait meanwhile.
 
         Args:
@@ -242,7 +183,7 @@ class Engine:
     def _hold(self, unless: Callable[[], bool] = lambda: False) -> AbstractContextManager[bool]:
         return self._turn.hold(unless, leave=self._remove_cancelled)
 
-    def _check_tokens(self, token_ids: SequenceOf[int]) -> None:
+    def _check_tokens(self, token_ids: SequenceOf[int] | NDArray[np.integer[Any]]) -> None:
         lowest, highest = min(token_ids), max(token_ids)
         if lowest < 0 or highest >= self.executor.vocab_size:
             wrong = lowest if lowest < 0 else highest
@@ -256,6 +197,11 @@ class Engine:
             batch = TokenBatch.of_sequence(token_ids[at : at + chunk], start=at, slot=slot)
             logits[at : at + chunk] = self.executor.step(batch)
         return logits
+
+    def _advance(self, request: Request) -> None:
+        with self._hold(unless=request.has_news) as has_turn:
+            if has_turn:
+                self._step()
 
     # From here on the caller has the turn.
 

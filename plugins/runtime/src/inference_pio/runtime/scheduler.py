@@ -42,6 +42,11 @@ class Sequence:
         """Number of generated tokens."""
         return len(self.tokens) - self.prompt_length
 
+    @property
+    def is_decoding(self) -> bool:
+        """Whether just the last generated token is not computed."""
+        return len(self.tokens) - self.computed == 1 and self.computed >= self.prompt_length
+
 
 class Scheduler:
     """Gives slots to sequences and builds batches: decoding sequences first, then prompts in chunks, first come first.
@@ -93,8 +98,8 @@ class Scheduler:
             self.waiting.popleft()
         budget = self.step_tokens
         spans: list[tuple[Sequence, int]] = []
-        # Stable sort: sequences with one token to go (decoding) before the rest, each group in order of arrival.
-        for sequence in sorted(self.running, key=lambda s: len(s.tokens) - s.computed > 1):
+        # Stable sort: decoding sequences before the rest, each group in order of arrival.
+        for sequence in sorted(self.running, key=lambda s: not s.is_decoding):
             count = min(len(sequence.tokens) - sequence.computed, budget)
             if count:
                 spans.append((sequence, count))

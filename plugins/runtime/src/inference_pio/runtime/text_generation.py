@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from inference_pio.generation import GenerationRequest
     from inference_pio.hooks import HookCaller
 
-    from .engine import Engine, Request, TokenEvent
+    from .engine import Engine
+    from .request import Request, TokenEvent
     from .tokenizers import Tokenizer
 
 
@@ -83,7 +84,7 @@ class TextGeneration:
                 self._text.append(self._rest())
                 chunk = Chunk(text=self._text[-1], finish_reason=reason, stats=self._stats())
         finally:
-            events.close()  # type: ignore[attr-defined]  # a generator, typed as what callers need of it
+            events.close()
             self.hooks.after_generation(self.request, self.completion(reason or "cancelled"))
         yield chunk
 
