@@ -15,6 +15,7 @@ from ..terminal import write_json
 EXAMPLES = """
 inference-pio bench smollm2
 inference-pio bench smollm2 --threads 2 --dtype float32 --json
+inference-pio bench gemma3 --own-workloads     # what matters for this model beside the common figures
 """
 
 
@@ -28,6 +29,7 @@ inference-pio bench smollm2 --threads 2 --dtype float32 --json
     show_default=True,
     help="Prompts at once in `batch`.",
 )
+@option("--own-workloads", is_flag=True, help="Also measure what the model's authors added; takes longer.")
 @weights
 @device
 @dtype

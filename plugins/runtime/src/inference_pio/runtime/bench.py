@@ -100,7 +100,9 @@ def run_bench(
         figures["batch_tok_s"] = best(lambda: batch_rate(model, batch))
         if own_workloads:
             figures |= {w.key: best(lambda w=w: w.measure(model)) for w in workloads_of(model)}  # type: ignore[misc]  # mypy cannot type a default of a lambda
-    figures["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (20 if sys.platform == "darwin" else 10))
+    figures["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1 << (20 if sys.platform == "darwin" else 10)
+    )
     rounded = {key: round(value, 3) for key, value in figures.items()}
     return {"peer": "inference-pio", "model": plugin_name, "executor": executor, "threads": threads, **rounded}
 
@@ -129,6 +131,13 @@ def batch_rate(model: CausalLMPlugin, batch: int) -> float:
     return sum(len(c.token_ids) for c in completions) / (time.perf_counter() - started)
 
 
+def decode_rate_at(model: CausalLMPlugin, tokens: int) -> float:
+    """New tokens a second after a prompt of ``tokens`` tokens."""
+    ids = model.tokenize(LONG)
+    prompt = (ids * (tokens // len(ids) + 1))[:tokens]
+    return decode_rate(model.generate(prompt, **_greedy(NEW_TOKENS // 4)).stats)
+
+
 def workloads_of(model: CausalLMPlugin) -> tuple[Workload, ...]:
     """Return the workloads that a model's ``benchmarks`` package lists; empty when it has none."""
     package = type(model).__module__.rpartition(".")[0]
@@ -142,7 +151,9 @@ def _greedy(tokens: int) -> dict[str, Any]:
 
 def _causal(plugin: ModelPlugin) -> CausalLMPlugin:
     if not isinstance(plugin, CausalLMPlugin):
-        raise PluginLoadError("is not a causal language model of the runtime, so it cannot be measured", plugin=plugin.name)
+        raise PluginLoadError(
+            "is not a causal language model of the runtime, so it cannot be measured", plugin=plugin.name
+        )
     return cast("CausalLMPlugin", plugin)
 
 

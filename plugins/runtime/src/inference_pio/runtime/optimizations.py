@@ -22,7 +22,7 @@ class Optimization:
         precondition: When it applies, for people.
         measured_gain: What it brought, on what machine and workload.
         applies: The precondition, on ``(model, config)`` before weights are in place.
-        apply: Changes the model in place, before weights are in place.
+        switch: Turns it on or off in a model, before weights are in place.
     """
 
     name: str
@@ -30,13 +30,13 @@ class Optimization:
     precondition: str
     measured_gain: str
     applies: Callable[[Decoder, Any], bool]
-    apply: Callable[[Decoder], None]
+    switch: Callable[[Decoder, bool], None]
 
 
 def apply_optimizations(
     model: Decoder, optimizations: Sequence[Optimization], disabled: Sequence[str], config: Any
 ) -> list[str]:
-    """Apply every optimization whose precondition holds and that is not disabled.
+    """Turn on every optimization whose precondition holds and that is not disabled, and all others off.
 
     Args:
         model: Changed in place.
@@ -45,7 +45,7 @@ def apply_optimizations(
         config: The model's configuration.
 
     Returns:
-        The names applied.
+        The names of those that are on.
 
     Raises:
         InvalidOptionError: ``disabled`` names an optimization that does not exist.
@@ -55,7 +55,18 @@ def apply_optimizations(
     if unknown:
         known = ", ".join(names) or "none"
         raise InvalidOptionError(f"optimization {', '.join(map(repr, unknown))} is unknown; this model has: {known}")
-    chosen = [o for o in optimizations if o.name not in disabled and o.applies(model, config)]
-    for optimization in chosen:
-        optimization.apply(model)
-    return [o.name for o in chosen]
+    applied = []
+    for optimization in optimizations:
+        is_on = optimization.name not in disabled and optimization.applies(model, config)
+        optimization.switch(model, is_on)
+        applied += [optimization.name] if is_on else []
+    return applied
+
+
+def switch_fused_products(model: Decoder, is_on: bool) -> None:
+    """Let every ``FusedLinear`` of a model compute one product, or one for each of its projections."""
+    from .layers import FusedLinear
+
+    for module in model.modules():
+        if isinstance(module, FusedLinear):
+            module.is_fused = is_on

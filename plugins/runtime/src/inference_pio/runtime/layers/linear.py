@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class FusedLinear(nn.Module):
     """Projections that share their input, stacked by rows: one matrix product instead of several.
 
-    Checkpoints keep the projections apart, so ``parts`` shows each one as a view that a loader can fill.
+    Checkpoints keep the projections apart, so ``parts`` shows each one as a view that a loader can fill. With ``is_fused``
+    off each is a product of its own: the same numbers, to compare with.
 
     Args:
         in_features: Width of the input.
@@ -26,6 +27,7 @@ class FusedLinear(nn.Module):
 
     def __init__(self, in_features: int, out_features: Mapping[str, int], *, bias: bool = False) -> None:
         super().__init__()
+        self.is_fused = True
         self.sizes = dict(out_features)
         total = sum(self.sizes.values())
         self.weight = nn.Parameter(torch.empty(total, in_features))
@@ -42,4 +44,8 @@ class FusedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return all projections side by side, (M, sum of the widths)."""
-        return F.linear(x, self.weight, self.bias)
+        if self.is_fused:
+            return F.linear(x, self.weight, self.bias)
+        parts = self.parts()
+        products = [F.linear(x, parts[f"{name}.weight"], parts.get(f"{name}.bias")) for name in self.sizes]
+        return torch.cat(products, dim=-1)

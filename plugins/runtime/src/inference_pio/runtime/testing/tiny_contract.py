@@ -151,9 +151,7 @@ class TinyContract(ABC):
         assert not model.supports_config({**config, "model_type": "something-else"})
 
     @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-    def test_runs_in_reduced_precision(
-        self, folder: Path, oracle: Reference, text: list[int], dtype: str
-    ) -> None:
+    def test_runs_in_reduced_precision(self, folder: Path, oracle: Reference, text: list[int], dtype: str) -> None:
         with self.load(folder, dtype=dtype) as model:
             ours = model.infer(text)
             assert ours.dtype == np.float32

@@ -1,2 +1,21 @@
-"""x"""
-OPTIMIZATIONS = ()
+"""What Gemma 3 does to be faster on the torch path, each with a switch (``LoadOptions.disabled_optimizations``).
+
+Its largest saving is no option but the architecture: sliding layers keep and read only their window (``kv_cache``). The
+scale of the embedding cannot be folded into its weights, because the tied head uses them unscaled; folding the norm
+weights into the products after them was left out: it saves one multiplication in fifty and changes every weight.
+"""
+
+from __future__ import annotations
+
+from inference_pio.runtime.optimizations import Optimization, switch_fused_products
+
+OPTIMIZATIONS = (
+    Optimization(
+        name="fused-products",
+        summary="query, key and value in one matrix product, gate and up in another",
+        precondition="always: the projections of a group read the same input",
+        measured_gain="GAIN_gemma3",
+        applies=lambda model, config: True,
+        switch=switch_fused_products,
+    ),
+)

@@ -18,5 +18,5 @@ class TestParityReal(RealContract):
             model.chat([{"role": "user", "content": "Hello"}])
 
     def test_a_string_is_continued(self, model: Gemma3Plugin) -> None:
-        answer = model.generate("The capital of France is", temperature=0, max_new_tokens=8)
-        assert "Paris" in answer.text
+        answer = model.generate("Monday, Tuesday, Wednesday,", temperature=0, max_new_tokens=4)
+        assert answer.text.startswith(" Thursday, Friday")
