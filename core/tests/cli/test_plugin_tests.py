@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 BENCH = """
-def run_bench(plugin_name, *, weights, threads, batch, device, dtype, accept_license, progress):
+def run_bench(plugin_name, *, weights, threads, batch, device, dtype, accept_license, progress, own_workloads):
     print("noise from measuring")
     return {"peer": plugin_name, "decode_tok_s": 12.345, "threads": threads, "batch": batch}
 """

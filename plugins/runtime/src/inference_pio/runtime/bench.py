@@ -1,9 +1,9 @@
 """How fast a model is on this machine: fixed workloads, the same for every model and every engine one compares with.
 
-    load     from file to ready, file in the page cache                                -> load_s
-    decode   a short chat prompt, then 128 greedy tokens, end-of-text ignored          -> decode_tok_s (tokens 2..128)
-    prefill  a 512-token prompt, one new token                                         -> prefill_tok_s (prompt / time to first)
-    batch    16 different prompts at once, 128 greedy tokens each                      -> batch_tok_s (new tokens / wall time)
+    load     from file to ready, file in the page cache                        -> load_s
+    decode   a short chat prompt, then 128 greedy tokens, end-of-text ignored  -> decode_tok_s (tokens 2..128)
+    prefill  a 512-token prompt, one new token                                 -> prefill_tok_s (prompt / time to first)
+    batch    16 different prompts at once, 128 greedy tokens each              -> batch_tok_s (new tokens / wall time)
 
 Every rate is the best of three after a warm-up: the machine's noise only ever makes a run slower.
 """

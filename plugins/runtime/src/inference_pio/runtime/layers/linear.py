@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class FusedLinear(nn.Module):
     """Projections that share their input, stacked by rows: one matrix product instead of several.
 
-    Checkpoints keep the projections apart, so ``parts`` shows each one as a view that a loader can fill. With ``is_fused``
-    off each is a product of its own: the same numbers, to compare with.
+    Checkpoints keep the projections apart, so ``parts`` shows each one as a view that a loader can fill. With
+    ``is_fused`` off each is a product of its own: the same numbers, to compare with.
 
     Args:
         in_features: Width of the input.

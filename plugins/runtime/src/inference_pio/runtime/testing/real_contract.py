@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,13 +28,13 @@ the last layer the vector of the last token is compared with the vector of every
 comparison yields the logits, one number for each piece. The greater the number, the likelier the piece comes next.
 
 Most of the time is spent on reading weights from memory. While a prompt is read, all of its tokens are computed at \
-once, so each weight that is fetched is used many times; this is called prefill, and it is limited by arithmetic. While \
-the answer is written, one token is computed after another, and each weight is used only once before the next has to \
-be fetched; this is called decoding, and it is limited by bandwidth. Quantization makes weights smaller, and so it makes \
-decoding faster even where the arithmetic is done in full precision.
+once, so each weight that is fetched is used many times; this is called prefill, and it is limited by arithmetic. \
+While the answer is written, one token is computed after another, and each weight is used only once before the next \
+has to be fetched; this is called decoding, and it is limited by bandwidth. Quantization makes weights smaller, and \
+so it makes decoding faster even where the arithmetic is done in full precision.
 
-The keys and values of earlier tokens do not change, so they are kept in a cache. The cache grows with the text, and a \
-long conversation can take more memory than the weights. Some models therefore let most of their layers see only a \
+The keys and values of earlier tokens do not change, so they are kept in a cache. The cache grows with the text, and \
+a long conversation can take more memory than the weights. Some models therefore let most of their layers see only a \
 window of recent tokens, and keep a few layers that see everything. Others share one key among several queries.
 
 """
@@ -53,11 +53,26 @@ PROMPTS = (
 )
 
 CORPUS = (
-    "", " ", "Hello world", "  leading and   repeated  spaces ", "tabs\tand\r\nnewlines\n\n\n", "3.14159 and 1,000,000",
-    "naïve café, Größe, año", "Съешь ещё этих мягких булок", "我能吞下玻璃而不伤身体。", "私はガラスを食べられます。",
-    "أنا قادر على أكل الزجاج", "मैं काँच खा सकता हूँ", "👩‍👩‍👧‍👦 🏳️‍🌈 🇪🇺 ok 👍🏽", "for (int i = 0; i < n; i++) { a[i] += 1; }",
-    "e\u0301 vs \u00e9, \u200bzero\u200dwidth", "<|endoftext|> and <eos> in a text", "ΑΒΓ αβγ ὕδωρ", "שלום עולם", "สวัสดีชาวโลก",
-)  # fmt: skip
+    "",
+    " ",
+    "Hello world",
+    "  leading and   repeated  spaces ",
+    "tabs\tand\r\nnewlines\n\n\n",
+    "3.14159 and 1,000,000",
+    "naïve café, Größe, año",
+    "Съешь ещё этих мягких булок",
+    "我能吞下玻璃而不伤身体。",
+    "私はガラスを食べられます。",
+    "أنا قادر على أكل الزجاج",
+    "मैं काँच खा सकता हूँ",
+    "👩‍👩‍👧‍👦 🏳️‍🌈 🇪🇺 ok 👍🏽",
+    "for (int i = 0; i < n; i++) { a[i] += 1; }",
+    "e\u0301 vs \u00e9, \u200bzero\u200dwidth",
+    "<|endoftext|> and <eos> in a text",
+    "ΑΒΓ αβγ ὕδωρ",
+    "שלום עולם",
+    "สวัสดีชาวโลก",
+)
 
 
 class RealContract(ABC):
@@ -76,7 +91,7 @@ class RealContract(ABC):
     @pytest.fixture(scope="class")
     @classmethod
     def oracle(cls, path: Path) -> Reference:
-        """transformers on the dequantized checkpoint."""
+        """The reference on the dequantized checkpoint."""
         return Reference.of_gguf(path)
 
     @pytest.fixture(scope="class")

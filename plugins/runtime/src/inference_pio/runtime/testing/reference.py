@@ -77,7 +77,7 @@ class Reference:
 
 
 def assert_logits_close(ours: NDArray[np.float32], theirs: NDArray[np.float32], tolerance: float) -> None:
-    """Fail unless all logits agree within ``tolerance`` and the likeliest tokens are equal where the margin exceeds it."""
+    """Fail unless all logits agree within ``tolerance``, and the likeliest tokens where the margin exceeds it."""
     assert ours.shape == theirs.shape, f"shapes {ours.shape} and {theirs.shape}"
     worst = float(np.abs(ours - theirs).max())
     assert worst <= tolerance, f"logits differ by {worst:.2e}, allowed {tolerance:.0e}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from inference_pio.errors import ChatTemplateError
 from inference_pio.models.gemma3.plugin import Gemma3Plugin
 from inference_pio.runtime.testing import RealContract

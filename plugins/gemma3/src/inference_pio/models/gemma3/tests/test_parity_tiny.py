@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
 from inference_pio.models.gemma3.plugin import create_gemma3_plugin
 from inference_pio.runtime.testing import TinyContract
 from inference_pio.runtime.testing.tiny_checkpoint import VOCAB_SIZE
-from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
 SIZES: dict[str, Any] = {
     "vocab_size": VOCAB_SIZE,

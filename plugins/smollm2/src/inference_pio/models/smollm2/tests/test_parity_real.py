@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from inference_pio.models.smollm2.plugin import SmolLM2Plugin
 from inference_pio.runtime.testing import RealContract
 from inference_pio.runtime.testing.reference import Reference

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from transformers import LlamaConfig, LlamaForCausalLM
+
 from inference_pio.models.smollm2.plugin import create_smollm2_plugin
 from inference_pio.runtime.testing import TinyContract
 from inference_pio.runtime.testing.tiny_checkpoint import VOCAB_SIZE
-from transformers import LlamaConfig, LlamaForCausalLM
 
 SIZES: dict[str, Any] = {
     "vocab_size": VOCAB_SIZE,
