@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from inference_pio.errors import PluginLoadError
 from inference_pio.generation import GenerationStats, LoadOptions, ProgressCallback
@@ -154,7 +154,7 @@ def _causal(plugin: ModelPlugin) -> CausalLMPlugin:
         raise PluginLoadError(
             "is not a causal language model of the runtime, so it cannot be measured", plugin=plugin.name
         )
-    return cast("CausalLMPlugin", plugin)
+    return plugin
 
 
 _prompts: Iterator[int] = itertools.count()

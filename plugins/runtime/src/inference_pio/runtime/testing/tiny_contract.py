@@ -110,17 +110,12 @@ class TinyContract(ABC):
         executor = model.engine.executor
         executor.step(TokenBatch.of_sequence(text[:20], slot=0))
         executor.step(TokenBatch.of_sequence(text[5:12], slot=2))
-        parts = [(0, 20, text[20:21]), (1, 0, text[30:40]), (2, 7, text[12:13])]
+        # A token to decode, a new prompt, another token to decode: what a busy server computes in one step.
         mixed = TokenBatch(
-            *(
-                np.concatenate([np.asarray(part) for part in column]).astype(np.int64)
-                for column in (
-                    [tokens for _, _, tokens in parts],
-                    [[slot] * len(tokens) for slot, _, tokens in parts],
-                    [range(start, start + len(tokens)) for _, start, tokens in parts],
-                )
-            ),
-            np.array([0, 10, 11]),
+            tokens=np.array([*text[20:21], *text[30:40], *text[12:13]]),
+            slots=np.repeat([0, 1, 2], [1, 10, 1]),
+            positions=np.array([20, *range(10), 7]),
+            logit_rows=np.array([0, 10, 11]),
         )
         rows = executor.step(mixed)
         for slot in range(3):
@@ -129,7 +124,7 @@ class TinyContract(ABC):
         assert np.abs(rows - np.stack([logits[-1] for logits in alone])).max() <= STEP_TOLERANCE
 
     def test_a_seed_gives_the_same_tokens_alone_and_in_any_batch(self, model: CausalLMPlugin, text: list[int]) -> None:
-        options = {"temperature": 1.0, "seed": 7, "max_new_tokens": 24, "ignore_eos": True}
+        options: dict[str, Any] = {"temperature": 1.0, "seed": 7, "max_new_tokens": 24, "ignore_eos": True}
         prompts = [text[:9], text[9:30], text[30:41]]
         alone = [model.generate(prompt, **options).token_ids for prompt in prompts]
         together = [completion.token_ids for completion in model.generate_batch(prompts, **options)]
