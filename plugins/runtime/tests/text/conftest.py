@@ -1,4 +1,4 @@
-"""A model that says what it is told to: an executor with a script, behind a real engine, and a vocabulary of letters."""
+"""A model that says what it is told to: an executor with a script behind a real engine, and a vocabulary of letters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LETTERS = "\0\1\2abcdefghijklmnopqrstuvwxyz äé🙂."
 
 
 class ScriptExecutor:
-    """After a prompt that ends in token n, says script n, character by character, then the end-of-text token for ever."""
+    """After a prompt, says its script character by character, then the end-of-text token for ever."""
 
     def __init__(self) -> None:
         self.name, self.vocab_size, self.max_context = "script", len(LETTERS), 60
