@@ -61,6 +61,8 @@ def test_fused_projections_equal_separate_ones(bias):
     parts = fused.parts()
     separate = [F.linear(x, parts[f"{name}.weight"], parts.get(f"{name}.bias")) for name in widths]
     assert torch.allclose(fused(x), torch.cat(separate, dim=1), atol=ROUNDING)
+    fused.is_fused = False
+    assert torch.allclose(fused(x), torch.cat(separate, dim=1), atol=ROUNDING)
     assert set(parts) == {f"{n}.{k}" for n in widths for k in (("weight", "bias") if bias else ("weight",))}
 
 
