@@ -201,10 +201,21 @@ def test_contributions_of_all_count_and_a_failure_is_contained_and_said_once(cap
     hooks.register(plugin(pio_logits_processors=lambda: [second]), "two")
     hooks.register(plugin(pio_logits_processors=lambda: None), "none")
     with caplog.at_level(logging.WARNING):
-        assert hooks.logits_processors(REQUEST) == [second, first]
-        assert hooks.logits_processors(REQUEST) == [second, first]
+        for _ in range(2):
+            assert [owned.function for owned in hooks.logits_processors(REQUEST)] == [second, first]
     (warning,) = caplog.messages
     assert "plugin 'bad' (acme-bad 1.0) failed in hook pio_logits_processors: ZeroDivisionError" in warning
+
+
+def test_an_error_inside_a_logits_processor_names_its_plugin() -> None:
+    def broken(token_ids: Any, logits: Any) -> Any:
+        raise ZeroDivisionError("oops")
+
+    hooks = HookCaller()
+    hooks.register(plugin(pio_logits_processors=lambda: [broken]), "acme", dist="acme-bias 2.0")
+    (owned,) = hooks.logits_processors(REQUEST)
+    with pytest.raises(HookError, match=r"'acme' \(acme-bias 2\.0\) .*pio_logits_processors: ZeroDivisionError: oops"):
+        owned([1, 2], None)
 
 
 @pytest.mark.parametrize("answer", [5, ["not callable"], iter([1])])

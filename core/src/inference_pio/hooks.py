@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -137,7 +138,7 @@ class HookCaller:
 
     def logits_processors(self, request: GenerationRequest) -> list[LogitsProcessor]:
         """Return everybody's logits processors for one generation."""
-        return self._collect("pio_logits_processors", _callables, request=request)
+        return self._collect("pio_logits_processors", _owned_processors, request=request)
 
     def commands(self) -> list[click.Command]:
         """Return everybody's commands."""
@@ -171,13 +172,15 @@ class HookCaller:
                 raise _hook_error(implementation, error) from error
         return None
 
-    def _collect(self, hook: str, check: Callable[[Any], Iterable[T]] | None, **arguments: Any) -> list[T]:
+    def _collect(
+        self, hook: str, check: Callable[[Any, Implementation], Iterable[T]] | None, **arguments: Any
+    ) -> list[T]:
         gathered: list[T] = []
         for implementation in self._implementations(hook):
             try:
                 answer = implementation.call(arguments)
                 if check is not None and answer is not None:
-                    gathered += check(answer)
+                    gathered += check(answer, implementation)
             except (Exception, SystemExit) as error:
                 if settings.is_strict():
                     raise
@@ -230,7 +233,39 @@ def _as_config(answer: Any) -> BaseConfig:
     return answer
 
 
-def _callables(answer: Any) -> list[Any]:
+@dataclass(frozen=True)
+class OwnedProcessor:
+    """A logits processor that knows whose it is, so that an error in the middle of an answer names its plugin.
+
+    Attributes:
+        implementation: The hook implementation that contributed it.
+        function: The processor.
+    """
+
+    implementation: Implementation
+    function: LogitsProcessor
+
+    def __call__(self, token_ids: Sequence[int], logits: Any) -> Any:
+        """Call the processor.
+
+        Raises:
+            HookError: It raised; not contained, for a generation without it would not be the one that was asked for.
+        """
+        try:
+            return self.function(token_ids, logits)
+        except InferencePioError:
+            raise
+        except Exception as error:
+            if settings.is_strict():
+                raise
+            raise _hook_error(self.implementation, error) from error
+
+
+def _owned_processors(answer: Any, implementation: Implementation) -> list[LogitsProcessor]:
+    return [OwnedProcessor(implementation, function) for function in _callables(answer, implementation)]
+
+
+def _callables(answer: Any, _implementation: Implementation) -> list[Any]:
     items = list(answer)
     for item in items:
         if not callable(item):
@@ -238,7 +273,7 @@ def _callables(answer: Any) -> list[Any]:
     return items
 
 
-def _commands(answer: Any) -> list[click.Command]:
+def _commands(answer: Any, _implementation: Implementation) -> list[click.Command]:
     # Only the command line calls this, and it has imported click.
     import click
 

@@ -41,8 +41,36 @@ def test_a_head_of_its_own_unties_the_embedding(new_checkpoint):
 
 
 def test_an_unknown_gguf_setting_is_an_error_with_its_value(new_checkpoint):
-    with pytest.raises(ConfigError, match=r"tiny\.gguf: .*does not know the setting tiny\.rope\.scaling\.factor = 8"):
-        gguf_config(new_checkpoint({}, {"tiny.rope.scaling.factor": 8}), FIELDS)
+    with pytest.raises(ConfigError, match=r"tiny\.gguf: .*does not know the setting tiny\.expert_count = 8"):
+        gguf_config(new_checkpoint({}, {"tiny.expert_count": 8}), FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "scaling"),
+    [
+        ({}, None),
+        ({"tiny.rope.scaling.type": "none"}, None),
+        ({"tiny.rope.scaling.factor": 8.0}, {"rope_type": "linear", "factor": 8.0}),
+        ({"tiny.rope.scaling.type": "linear", "tiny.rope.scaling.factor": 2.0}, {"rope_type": "linear", "factor": 2.0}),
+    ],
+)
+def test_a_linear_rotary_scaling_is_read(new_checkpoint, settings, scaling):
+    sizes = {"tiny.embedding_length": 4, "tiny.rope.freq_base": 1.0}
+    assert gguf_config(new_checkpoint({}, sizes | settings), FIELDS).get("rope_scaling") == scaling
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tiny.rope.scaling.type": "yarn", "tiny.rope.scaling.factor": 4.0},
+        {"tiny.rope.scaling.type": "linear"},
+        {"tiny.rope.scaling.type": "none", "tiny.rope.scaling.factor": 4.0},
+    ],
+)
+def test_another_rotary_scaling_is_an_error(new_checkpoint, settings):
+    sizes = {"tiny.embedding_length": 4, "tiny.rope.freq_base": 1.0}
+    with pytest.raises(ConfigError, match="rotary scaling '(yarn|linear|none)' with factor"):
+        gguf_config(new_checkpoint({}, sizes | settings), FIELDS)
 
 
 def test_a_missing_gguf_setting_is_an_error_unless_the_architecture_says_what_holds_then(new_checkpoint):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -99,12 +98,21 @@ def run_bench(
         figures["prefill_tok_s"] = best(lambda: prefill_rate(model))
         figures["batch_tok_s"] = best(lambda: batch_rate(model, batch))
         if own_workloads:
-            figures |= {w.key: best(lambda w=w: w.measure(model)) for w in workloads_of(model)}  # type: ignore[misc]  # mypy cannot type a default of a lambda
-    figures["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-        1 << (20 if sys.platform == "darwin" else 10)
-    )
+            figures |= {w.key: best(lambda w=w: w.measure(model)) for w in workloads_of(model)}  # type: ignore[misc]  # a default of a lambda has no type
+    if (peak := peak_rss_mb()) is not None:
+        figures["peak_rss_mb"] = peak
     rounded = {key: round(value, 3) for key, value in figures.items()}
     return {"peer": "inference-pio", "model": plugin_name, "executor": executor, "threads": threads, **rounded}
+
+
+def peak_rss_mb() -> float | None:
+    """Greatest memory of this process so far, MiB; ``None`` where the system does not say (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    per_mib = 1 << (20 if sys.platform == "darwin" else 10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / per_mib
 
 
 def best(measure: Callable[[], float], rounds: int = 3) -> float:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from inference_pio.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .weights import Checkpoint
 
 _TOKEN_FIELDS = {
@@ -15,6 +17,7 @@ _TOKEN_FIELDS = {
     "tokenizer.ggml.eos_token_id": "eos_token_id",
     "tokenizer.ggml.padding_token_id": "pad_token_id",
 }
+_SCALING = ("rope.scaling.type", "rope.scaling.factor")
 
 
 def gguf_config(
@@ -33,11 +36,12 @@ def gguf_config(
         optional: Keys of ``fields`` that may be left out; the architecture says what holds then.
 
     Returns:
-        Field to value, with token ids, ``vocab_size`` and ``tie_word_embeddings`` read off the tensors.
+        Field to value, with token ids, ``rope_scaling`` where there is one, and ``vocab_size`` and
+        ``tie_word_embeddings`` read off the tensors.
 
     Raises:
         ConfigError: A key is neither in ``fields`` nor ignorable (a setting must not be lost in silence), or a key of
-            ``fields`` is missing (nor may one be made up).
+            ``fields`` is missing (nor may one be made up), or the rotary scaling is neither ``none`` nor ``linear``.
     """
     prefix = f"{checkpoint.architecture}."
     config: dict[str, Any] = {}
@@ -47,11 +51,14 @@ def gguf_config(
             config[_TOKEN_FIELDS[key]] = value
         elif name != key and name in fields:
             config[fields[name]] = value
-        elif name != key and name not in ignorable:
+        elif name != key and name not in ignorable and name not in _SCALING:
             raise ConfigError(
                 f"{checkpoint.path}: this plugin does not know the setting {key} = {value!r}. The checkpoint may need "
                 "a newer version of the plugin."
             )
+    kind, factor = (checkpoint.metadata.get(prefix + name) for name in _SCALING)
+    if kind not in (None, "none") or factor is not None:
+        config["rope_scaling"] = _rope_scaling(checkpoint.path, kind or "linear", factor)  # llama.cpp's default too
     missing = [prefix + key for key, name in fields.items() if name not in config and key not in optional]
     if missing:
         raise ConfigError(f"{checkpoint.path} does not say {', '.join(missing)}. It was converted wrongly or cut short")
@@ -60,6 +67,14 @@ def gguf_config(
         config["vocab_size"] = embedding.shape[0]
     config["tie_word_embeddings"] = "output.weight" not in checkpoint.tensors
     return config
+
+
+def _rope_scaling(path: Path, kind: Any, factor: Any) -> dict[str, Any]:
+    if kind != "linear" or factor is None:
+        raise ConfigError(
+            f"{path}: rotary scaling {kind!r} with factor {factor} is not supported; supported: none, linear"
+        )
+    return {"rope_type": "linear", "factor": factor}
 
 
 def flatten_rotary(data: Mapping[str, Any]) -> dict[str, Any]:

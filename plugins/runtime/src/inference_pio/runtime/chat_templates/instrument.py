@@ -49,7 +49,7 @@ class Instrument(NodeTransformer):
         node.nodes = [_filter(child, WRITE) for child in node.nodes]
         return node
 
-    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
+    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802  (the visitor's naming)
         """Count each round, also one that the loop's own condition skips."""
         self.generic_visit(node)
         node.body = _count_round(node.body, node.lineno)
@@ -62,9 +62,9 @@ class Instrument(NodeTransformer):
         node.body = _count_round(node.body, node.lineno)
         return node  # type: ignore[no-any-return]  # a node, as the callers' names say
 
-    visit_Macro = visit_CallBlock = visit_Block = _body  # noqa: N815
+    visit_Macro = visit_CallBlock = visit_Block = _body  # noqa: N815  (the visitor's naming)
 
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  (the visitor's naming)
         """``a ~ b``: bound the result before it is made."""
         self.generic_visit(node)
         return _filter(nodes.List(node.nodes, lineno=node.lineno), JOIN)
@@ -74,9 +74,9 @@ class Instrument(NodeTransformer):
         return node if getattr(node, "ctx", "load") != "load" else _filter(node, KEEP)
 
     # Literals may nest what exists; comparisons and tests walk over it.
-    visit_List = visit_Tuple = visit_Dict = visit_Compare = visit_Test = _kept  # noqa: N815
+    visit_List = visit_Tuple = visit_Dict = visit_Compare = visit_Test = _kept  # noqa: N815  (the visitor's naming)
 
-    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802  (the visitor's naming)
         """Count slices, which copy."""
         self.generic_visit(node)
         return _filter(node, KEEP) if isinstance(node.arg, nodes.Slice) else node
@@ -85,4 +85,4 @@ class Instrument(NodeTransformer):
         kind = type(node).__name__.lower().replace("fromimport", "from")
         raise TemplateSyntaxError(f"chat templates stand alone and may not use {{% {kind} %}}", node.lineno)
 
-    visit_Include = visit_Import = visit_FromImport = visit_Extends = _refuse  # noqa: N815
+    visit_Include = visit_Import = visit_FromImport = visit_Extends = _refuse  # noqa: N815  (the visitor's naming)

@@ -19,7 +19,7 @@ class GatedMLP(nn.Module):
     Args:
         gate_up_proj: Gate and up projection in one product, D to 2F, gate first.
         down_proj: F to D.
-        activation: Applied to the gate, elementwise; may work in place.
+        activation: Applied to the gate, elementwise; its result is overwritten.
     """
 
     def __init__(
@@ -33,5 +33,5 @@ class GatedMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (M, D) to (M, D)."""
         gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
-        hidden: Tensor = self.down_proj(self.activation(gate) * up)
+        hidden: Tensor = self.down_proj(self.activation(gate).mul_(up))
         return hidden

@@ -172,9 +172,13 @@ def _checked_row(answer: object, vocab_size: int, process: LogitsProcessor) -> N
     """Return a processor's answer as (V,) float32."""
     row = np.asarray(answer)
     if row.shape != (vocab_size,) or row.dtype.kind != "f":
+        owner = getattr(process, "implementation", None)
+        process = getattr(process, "function", process)
         name = getattr(process, "__qualname__", type(process).__name__)
         raise HookError(
             f"brings the logits processor {name}, which returned {type(answer).__name__} of shape {row.shape} and "
-            f"dtype {row.dtype} where ({vocab_size},) float32 is due. It must return the logits it was given."
+            f"dtype {row.dtype} where ({vocab_size},) float32 is due. It must return the logits it was given.",
+            plugin=getattr(owner, "plugin", None),
+            dist=getattr(owner, "dist", None),
         )
     return row.astype(np.float32, copy=False)

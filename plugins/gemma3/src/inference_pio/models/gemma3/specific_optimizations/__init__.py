@@ -7,15 +7,6 @@ weights into the products after them was left out: it saves one multiplication i
 
 from __future__ import annotations
 
-from inference_pio.runtime.optimizations import Optimization, switch_fused_products
+from inference_pio.runtime.optimizations import fused_products
 
-OPTIMIZATIONS = (
-    Optimization(
-        name="fused-products",
-        summary="query, key and value in one matrix product, gate and up in another",
-        precondition="always: the projections of a group read the same input",
-        measured_gain="GAIN_gemma3",
-        applies=lambda model, config: True,
-        switch=switch_fused_products,
-    ),
-)
+OPTIMIZATIONS = (fused_products(measured_gain="GAIN_gemma3"),)
