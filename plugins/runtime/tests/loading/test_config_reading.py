@@ -69,7 +69,7 @@ def test_a_linear_rotary_scaling_is_read(new_checkpoint, settings, scaling):
 )
 def test_another_rotary_scaling_is_an_error(new_checkpoint, settings):
     sizes = {"tiny.embedding_length": 4, "tiny.rope.freq_base": 1.0}
-    with pytest.raises(ConfigError, match="rotary scaling '(yarn|linear|none)' with factor"):
+    with pytest.raises(ConfigError, match=r"rotary scaling '(yarn|linear|none)' with factor"):
         gguf_config(new_checkpoint({}, sizes | settings), FIELDS)
 
 

@@ -282,8 +282,8 @@ class Engine:
 def _named(what: str, error: Exception) -> InferencePioError:
     """Return an error of ours that tells of a foreign one."""
     named = InferencePioError(
-        f"{what}: {type(error).__name__}: {error}. Ask again; --debug shows the traceback. If memory ran out: a smaller "
-        "--context or fewer requests at once"
+        f"{what}: {type(error).__name__}: {error}. Ask again; --debug shows the traceback. If memory ran out: a "
+        "smaller --context or fewer requests at once"
     )
     named.__cause__ = error
     return named

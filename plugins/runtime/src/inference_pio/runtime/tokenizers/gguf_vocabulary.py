@@ -58,7 +58,7 @@ def read_vocabulary(metadata: Mapping[str, Any], source: str) -> GGUFVocabulary:
         tokens = [token or f"[EMPTY_{token_id}]" for token_id, token in enumerate(tokens)]
     if len(set(tokens)) != len(tokens):
         seen: set[str] = set()
-        twice = next(token for token in tokens if token in seen or seen.add(token))  # type: ignore[func-returns-value]
+        twice = next(token for token in tokens if token in seen or seen.add(token))  # type: ignore[func-returns-value]  # set.add gives None
         raise TokenizerError(f"{source} is damaged: token {twice!r} appears twice in its vocabulary")
     types = _array(metadata, "token_type", source, int, length=len(tokens)) or [1] * len(tokens)
     return GGUFVocabulary(
