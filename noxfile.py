@@ -122,7 +122,9 @@ def test_dists(session: nox.Session, names: Iterable[str], marks: str) -> None:
     targets = {name: test_targets(name) for name in names}
     if untested := [name for name, found in targets.items() if not found]:
         session.error(f"no tests: {', '.join(untested)}")
-    pytest(session, "-m", marks, "--pyargs", *(target for found in targets.values() for target in found))
+    # From elsewhere: given a package's name, pytest would also load tests/conftest.py of the folder it stands in.
+    with session.chdir(session.create_tmp()):
+        pytest(session, "-m", marks, "--pyargs", *(target for found in targets.values() for target in found))
 
 
 # Default sessions ----------------------------------------------------------------------------------------------------
