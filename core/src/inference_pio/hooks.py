@@ -136,7 +136,7 @@ class HookCaller:
         """Tell observers that a generation has ended."""
         self._collect("pio_after_generation", None, request=request, completion=completion)
 
-    def logits_processors(self, request: GenerationRequest) -> list[LogitsProcessor]:
+    def logits_processors(self, request: GenerationRequest) -> list[OwnedProcessor]:
         """Return everybody's logits processors for one generation."""
         return self._collect("pio_logits_processors", _owned_processors, request=request)
 
@@ -261,7 +261,7 @@ class OwnedProcessor:
             raise _hook_error(self.implementation, error) from error
 
 
-def _owned_processors(answer: Any, implementation: Implementation) -> list[LogitsProcessor]:
+def _owned_processors(answer: Any, implementation: Implementation) -> list[OwnedProcessor]:
     return [OwnedProcessor(implementation, function) for function in _callables(answer, implementation)]
 
 

@@ -197,7 +197,7 @@ def _link_with_dependencies(folder, names):
             continue  # for another Python or system
         wanted += [need for need in dist.requires or () if "extra ==" not in need]
         for top in {file.parts[0] for file in dist.files or () if file.parts[0] not in ("..", "__pycache__")}:
-            source, target = Path(dist.locate_file(top)), folder / top
+            source, target = Path(str(dist.locate_file(top))), folder / top
             if source.exists() and not target.exists():
                 target.symlink_to(source)
 
@@ -212,7 +212,7 @@ def terminal(echo):
 def host_packages(tmp_path_factory):
     """Core's dependencies and core, without plugins."""
     folder = tmp_path_factory.mktemp("host")
-    needs = [need for need in importlib.metadata.requires("inference-pio") if "extra ==" not in need]
+    needs = [need for need in importlib.metadata.requires("inference-pio") or () if "extra ==" not in need]
     _link_with_dependencies(folder, needs)
     (folder / "inference_pio").symlink_to(Path(inference_pio.__file__).parent)
     return folder

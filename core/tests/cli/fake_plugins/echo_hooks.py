@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -43,5 +44,5 @@ def pio_commands():
 
 @hookimpl
 def pio_doctor_checks():
-    status = os.environ.get("ECHO_DOCTOR", "ok")
+    status: Any = os.environ.get("ECHO_DOCTOR", "ok")
     return [lambda: DoctorFinding(name="echo", status=status, message="it echoes", fix="shout", data={"db": 60})]

@@ -36,7 +36,9 @@ def test_a_killed_process_leaves_no_bad_file_and_the_next_pull_cleans_up(
     assert process.wait(WAIT_SECONDS) == -signal.SIGKILL
     assert any("staging-" in name for name in leftovers())
     assert not is_present(entry(), cache)
-    assert resolve(WeightsRequest(entry=entry(), cache_dir=cache)).read_bytes() == DATA
+    path = resolve(WeightsRequest(entry=entry(), cache_dir=cache))
+    assert path is not None
+    assert path.read_bytes() == DATA
     assert not any("staging-" in name for name in leftovers())
 
 

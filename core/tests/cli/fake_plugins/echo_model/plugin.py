@@ -73,6 +73,7 @@ class EchoPlugin(TextModelPlugin):
 
     def stream(self, prompt, *, system=None, raw=False, **options):
         if prompt == "options":
+            assert self.load_options is not None
             load = {**dataclasses.asdict(dataclasses.replace(self.load_options, progress=None))}
             return _words(json.dumps({"system": system, "raw": raw, "options": options, "load": load}), 1, {})
         return self._answer(prompt, len(prompt.split()), options)
