@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 def damaged(path: Path, fault: str) -> CheckpointError:
     """Return the error for a file whose bytes cannot be right."""
+    end = "" if fault.endswith("?") else "."
     return CheckpointError(
-        f"checkpoint {path} cannot be used: {fault}. The file is damaged or incomplete; delete it and fetch it again: "
-        "inference-pio pull NAME"
+        f"checkpoint {path} cannot be used: {fault}{end} The file is damaged or incomplete; delete it and fetch it "
+        "again, with inference-pio pull NAME if it came from there"
     )
 
 
