@@ -12,6 +12,7 @@ import pytest
 
 from inference_pio.discovery import Index, build_index
 from inference_pio.gates import Environment
+from inference_pio.host import Host
 from inference_pio.installed import collect
 from inference_pio.records import PluginRecord, PluginState
 
@@ -186,6 +187,7 @@ def test_disabling_one_owner_ends_a_collision(
     monkeypatch.setenv("INFERENCE_PIO_DISABLE", "acme_qwen")
     states = {record.dist_name: record.state for record in index().models}
     assert states == {"acme-qwen": PluginState.DISABLED, "inference-pio-qwen3": PluginState.READY}
+    assert Host(index()).record("qwen3").dist_name == "inference-pio-qwen3"
 
 
 def test_two_leftovers_of_one_distribution_are_one_plugin_of_the_newest_version(

@@ -277,6 +277,20 @@ def test_a_disabled_plugin_cannot_be_forced(
         host().plugin("qwen3", force=True)
 
 
+def test_the_disabled_owner_of_a_shared_name_stays_disabled(
+    importable: FakeSite, host: HostOf, manifest_data: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        importable.add_model("twin", dist=f"acme-{number}", package=f"acme_twin{number}", manifest=manifest_data)
+        importable.add_hooks("twin-hooks", "", dist=f"acme-hooks-{number}")
+    monkeypatch.setenv("INFERENCE_PIO_DISABLE", "acme-1,acme-hooks-1")
+    here = host()
+    here.plugin("twin")
+    here.hooks.commands()
+    for records in (here.records(), here.hook_plugins()):
+        assert [(record.dist_name[-1], str(record.state)) for record in records] == [("2", "loaded"), ("1", "disabled")]
+
+
 # Loading a model
 
 

@@ -173,8 +173,10 @@ def _invalid(record: PluginRecord, code: ReasonCode, message: str, fix: str = ""
 
 
 def _finish(records: list[PluginRecord]) -> tuple[PluginRecord, ...]:
-    """Mark names that are claimed twice, and sort by name."""
-    records.sort(key=lambda record: (record.name, record.dist_name, record.entry_point))
+    """Mark names that are claimed twice, and sort by name; of one name, disabled ones come last: they hide nobody."""
+    records.sort(
+        key=lambda record: (record.name, record.state is PluginState.DISABLED, record.dist_name, record.entry_point)
+    )
     claims: dict[str, list[PluginRecord]] = {}
     for record in records:
         if record.state is not PluginState.DISABLED:

@@ -191,6 +191,8 @@ class Host:
             return plugin
 
     def _current(self, record: PluginRecord, kind: str) -> PluginRecord:
+        if record.state is PluginState.DISABLED:
+            return record  # what happened under its name happened to another owner of it
         failure = self._failures.get((kind, record.name))
         if failure is not None:
             return dataclasses.replace(
