@@ -401,6 +401,38 @@ def test_a_broken_hook_plugin_is_contained_and_shown(
         here.hooks.resolve_weights(WeightsRequest(entry=inference_pio_entry(), cache_dir=tmp_path))
 
 
+def test_ctrl_c_during_the_first_hook_costs_no_hook_plugin(
+    importable: FakeSite, host: HostOf, tmp_path: Path
+) -> None:
+    source = """
+        from inference_pio import hookimpl
+        @hookimpl
+        def pio_commands():
+            import click
+            return [click.Command(__name__)]
+    """
+    importable.add_hooks("alpha", source)
+    once = tmp_path / "once"
+    importable.add_hooks(
+        "beta",
+        f"""
+        import pathlib
+        if not pathlib.Path({str(once)!r}).exists():
+            pathlib.Path({str(once)!r}).touch()
+            raise KeyboardInterrupt
+        """,
+    )
+    importable.add_hooks("gamma", source)
+    importable.add_hooks("omega", "1 / 0")
+    here = host()
+    with pytest.raises(KeyboardInterrupt):
+        here.hooks.commands()
+    assert [command.name for command in here.hooks.commands()] == ["hooks_of_alpha", "hooks_of_gamma"]
+    assert [str(record.state) for record in here.hook_plugins()] == ["loaded", "loaded", "loaded", "failed"]
+    with pytest.raises(inference_pio.InferencePioError, match="'omega'"):
+        here.hooks.resolve_weights(WeightsRequest(entry=inference_pio_entry(), cache_dir=tmp_path))
+
+
 def inference_pio_entry() -> Any:
     from inference_pio.manifest import WeightsEntry
 

@@ -35,7 +35,8 @@ class HookCaller:
 
     Args:
         load_plugins: Called once, before the first call of a hook, with this object; registers installed hook plugins
-            and returns a remark on each that cannot be used, for messages. Default: only what ``register`` was given.
+            and returns a remark on each that cannot be used, for messages. When it raises, the next call of a hook
+            calls it again. Default: only what ``register`` was given.
         lock: Held meanwhile; the caller's own, if ``load_plugins`` takes one, or two threads could wait for each other.
     """
 
@@ -155,7 +156,11 @@ class HookCaller:
             # Taken before the call: plugins that call hooks while they are imported must not start over.
             loader, self._load_plugins = self._load_plugins, None
             if loader is not None:
-                self._unusable = loader(self)
+                try:
+                    self._unusable = loader(self)
+                except BaseException:  # Ctrl-C, say: the next call tries again
+                    self._load_plugins = loader
+                    raise
         return self._registry.implementations(hook)
 
     def _decide(self, hook: str, check: Callable[[Any], T], **arguments: Any) -> T | None:

@@ -215,6 +215,12 @@ class Host:
             if record.state is not PluginState.READY:
                 unusable.append(f"{record.name} ({record.dist}) {record.explanation}")
                 continue
+            if ("hooks", record.name) in self._loaded:  # by an attempt that was interrupted
+                continue
+            failure = self._failures.get(("hooks", record.name))
+            if failure is not None:
+                unusable.append(str(failure))
+                continue
             try:
                 hooks.register(load_entry_point(record, HOOKS_GROUP), record.name, dist=record.dist, kind="hooks")
                 self._loaded.add(("hooks", record.name))
