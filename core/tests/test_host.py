@@ -282,7 +282,7 @@ def test_the_disabled_owner_of_a_shared_name_stays_disabled(
 ) -> None:
     for number in (1, 2):
         importable.add_model("twin", dist=f"acme-{number}", package=f"acme_twin{number}", manifest=manifest_data)
-        importable.add_hooks("twin-hooks", "", dist=f"acme-hooks-{number}")
+        importable.add_hooks("twin", "", dist=f"acme-hooks-{number}")
     monkeypatch.setenv("INFERENCE_PIO_DISABLE", "acme-1,acme-hooks-1")
     here = host()
     here.plugin("twin")
