@@ -207,14 +207,15 @@ def test_contributions_of_all_count_and_a_failure_is_contained_and_said_once(cap
     assert "plugin 'bad' (acme-bad 1.0) failed in hook pio_logits_processors: ZeroDivisionError" in warning
 
 
-def test_an_error_inside_a_logits_processor_names_its_plugin() -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError("oops"), SystemExit("oops")])
+def test_an_error_inside_a_logits_processor_names_its_plugin(error: BaseException) -> None:
     def broken(token_ids: Any, logits: Any) -> Any:
-        raise ZeroDivisionError("oops")
+        raise error
 
     hooks = HookCaller()
     hooks.register(plugin(pio_logits_processors=lambda: [broken]), "acme", dist="acme-bias 2.0")
     (owned,) = hooks.logits_processors(REQUEST)
-    with pytest.raises(HookError, match=r"'acme' \(acme-bias 2\.0\) .*pio_logits_processors: ZeroDivisionError: oops"):
+    with pytest.raises(HookError, match=r"'acme' \(acme-bias 2\.0\) .*pio_logits_processors: \w+: oops"):
         owned([1, 2], None)
 
 

@@ -335,6 +335,14 @@ def test_a_model_that_fails_to_load_is_cleaned_up_and_named(add: Callable[..., P
     assert states(here) == {"qwen3": "loaded"}, "the plugin's code is sound; another checkpoint may do"
 
 
+def test_a_model_that_exits_while_it_loads_or_is_cleaned_up_does_not_end_the_program(
+    add: Callable[..., Path], host: HostOf
+) -> None:
+    add(source=LOADING.replace("def cleanup(self): self.loaded = False", "def cleanup(self): raise SystemExit(4)"))
+    with pytest.raises(PluginError, match=r"failed to load its model: it called sys\.exit\(3\)"):
+        host().load("qwen3", LoadOptions(device="SystemExit(3)"))
+
+
 def test_our_own_errors_of_a_load_pass_through(
     add: Callable[..., Path], host: HostOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -260,7 +260,7 @@ class OwnedProcessor:
             return self.function(token_ids, logits)
         except InferencePioError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if settings.is_strict():
                 raise
             raise _hook_error(self.implementation, error) from error

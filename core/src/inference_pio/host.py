@@ -25,7 +25,7 @@ from .gates import MEMORY
 from .generation import LoadOptions
 from .hooks import HookCaller
 from .installed import HOOKS_GROUP
-from .loading import load_entry_point, load_plugin
+from .loading import describe_error, load_entry_point, load_plugin
 from .names import canonical_name, nearest_names
 from .records import PluginRecord, PluginState, Reason
 from .weights_choice import fetch_weights
@@ -138,11 +138,12 @@ class Host:
             plugin.load_model(options or LoadOptions(), self.hooks)
         except BaseException as error:
             _clean_up(plugin)
-            if settings.is_strict() or isinstance(error, InferencePioError) or not isinstance(error, Exception):
+            is_foreign = isinstance(error, (Exception, SystemExit)) and not isinstance(error, InferencePioError)
+            if settings.is_strict() or not is_foreign:
                 raise
             record = self.record(name)
             raise PluginError(
-                f"failed to load its model: {type(error).__name__}: {error}. "
+                f"failed to load its model: {describe_error(error)}. "
                 f"Tell its author, or try a newer one: pip install -U {record.dist_name}",
                 plugin=record.name,
                 dist=record.dist,
@@ -272,5 +273,5 @@ def _require_usable(record: PluginRecord, *, force: bool = False) -> None:
 def _clean_up(plugin: ModelPlugin) -> None:
     try:
         plugin.cleanup()
-    except Exception:  # the error that led here is the one to show
+    except (Exception, SystemExit):  # the error that led here is the one to show
         logger.debug("cleanup of %r failed", plugin.name, exc_info=True)

@@ -50,7 +50,7 @@ def _make(record: PluginRecord) -> object:
         if settings.is_strict():
             raise
         name = EntryPointRef(MODELS_GROUP, record.name, record.entry_point).attribute
-        raise _load_error(record, f"failed in its factory {name}(): {_said(error)}. {_report_to(record)}") from error
+        raise _load_error(record, f"failed in its factory {name}(): {describe_error(error)}. {_report_to(record)}") from error
 
 
 def _forget(record: PluginRecord, before: set[str]) -> None:
@@ -92,7 +92,7 @@ def _import_message(record: PluginRecord, reference: EntryPointRef, error: BaseE
         return (
             f"has no {reference.attribute!r} in {reference.module}, which its entry point names. {_report_to(record)}"
         )
-    return f"failed to import: {_said(error)}. {_advice(record, reference, error)}"
+    return f"failed to import: {describe_error(error)}. {_advice(record, reference, error)}"
 
 
 def _advice(record: PluginRecord, reference: EntryPointRef, error: BaseException) -> str:
@@ -135,7 +135,8 @@ def _load_error(record: PluginRecord, message: str) -> PluginLoadError:
     return PluginLoadError(message, plugin=record.name, dist=record.dist)
 
 
-def _said(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
+    """Say in a few words what foreign code raised."""
     if isinstance(error, SystemExit):
         return f"it called sys.exit({error.code!r})"
     if isinstance(error, ImportError):

@@ -28,6 +28,14 @@ def test_an_unexpected_error_is_one_line_that_names_debug(echo):
     )
 
 
+@pytest.mark.parametrize("name", ["EOFError", "SystemExit"])
+def test_what_click_or_python_would_end_silently_on_is_reported(echo, name):
+    done = echo.run("run", "echo", f"raise:{name}")
+    assert done.returncode == 1
+    assert f"error: unexpected {name}: told to raise {name}" in done.stderr.decode()
+    assert "Traceback" in echo.run("run", "echo", f"raise:{name}", "--debug").stderr.decode()
+
+
 @pytest.mark.parametrize("where", ["before", "after"])
 def test_debug_shows_the_traceback_wherever_it_stands(echo, where):
     command = ["run", "echo", "raise:ConfigError"]

@@ -97,6 +97,8 @@ class App(click.Group):
             sys.stdout.flush()
         except (KeyboardInterrupt, BrokenPipeError) as error:
             ctx.exit(report(error, debug=False))
+        except EOFError as error:  # click would take it for Ctrl-C
+            ctx.exit(report(error, debug=ctx.ensure_object(State).debug))
 
 
 def plugin_names() -> list[str]:
@@ -139,6 +141,6 @@ def run(args: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # a character that the terminal lacks must not end an answer
     try:
         code = app.main(args=None if args is None else list(args), obj=state, standalone_mode=False)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback without --debug
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the last line of defence: no traceback without --debug
         return report(error, debug=state.debug)
     return code if isinstance(code, int) else 0

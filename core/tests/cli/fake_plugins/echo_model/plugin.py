@@ -1,5 +1,6 @@
 """The plugin of the command line's tests. What it does beside echoing is triggered by the prompt."""
 
+import builtins
 import dataclasses
 import json
 import os
@@ -112,7 +113,8 @@ def _error(name):
         return ContextLengthError(50, 40)
     if name == "UnknownPluginError":
         return inference_pio.errors.UnknownPluginError("exho", nearest=["echo"])
-    return getattr(inference_pio.errors, name, RuntimeError)(f"told to raise {name}")
+    kind = getattr(inference_pio.errors, name, None) or getattr(builtins, name, RuntimeError)
+    return kind(f"told to raise {name}")
 
 
 def _words(text, prompt_tokens, options):
