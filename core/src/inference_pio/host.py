@@ -83,6 +83,25 @@ class Host:
         names = [record.name for record in records]
         raise UnknownPluginError(name, nearest=nearest_names(wanted, names), installed=bool(names))
 
+    def require_usable(self, name: str, *, force: bool = False) -> PluginRecord:
+        """Return one model plugin's record if its code may run here; imports nothing.
+
+        Args:
+            name: Of the plugin.
+            force: Go on although there seems to be too little memory.
+
+        Raises:
+            UnknownPluginError: There is none of this name.
+            ManifestError: The plugin is defective.
+            PluginUnavailableError: It cannot be used here.
+            PluginLoadError: Its code failed earlier in this process.
+        """
+        with self._lock:
+            record = self.record(name)
+            self._raise_failure(record)
+            _require_usable(record, force=force)
+            return record
+
     @property
     def index(self) -> Index:
         """What is installed, as found the first time anybody asked."""
@@ -110,12 +129,10 @@ class Host:
             PluginLoadError: Its code failed, now or earlier in this process.
         """
         with self._lock:
-            record = self.record(name)
-            loaded = self._plugins.get(record.name)
+            loaded = self._plugins.get(canonical_name(name))
             if loaded is not None:
                 return loaded
-            self._raise_failure(record)
-            _require_usable(record, force=force)
+            record = self.require_usable(name, force=force)
             try:
                 plugin = load_plugin(record)
                 self.hooks.register(plugin, record.name, dist=record.dist, kind="model")
@@ -265,7 +282,7 @@ def _require_usable(record: PluginRecord, *, force: bool = False) -> None:
     if record.state is PluginState.INVALID:
         raise ManifestError(record.explanation, plugin=record.name, dist=record.dist)
     if force and all(reason.code == MEMORY for reason in record.reasons):
-        logger.warning("plugin %r: %s; going on because of force", record.name, record.explanation)
+        logger.warning("plugin %r: %s; going on all the same", record.name, record.explanation)
         return
     raise PluginUnavailableError(f"plugin {record.name!r} ({record.dist}) cannot be used here: {record.explanation}")
 

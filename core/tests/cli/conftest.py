@@ -50,6 +50,11 @@ class Site:
             [FAKES / "echo_model"],
         )
 
+    def want_memory(self):
+        """Let the installed echo model ask for more memory than there is."""
+        manifest = self.folder / "echo_model" / "plugin_manifest.json"
+        manifest.write_text(manifest.read_text().replace('"required_memory_gb": 0', '"required_memory_gb": 9999'))
+
     def install_hooks(self):
         return self.install(
             "inference-pio-echo-hooks", {"inference_pio.hooks": "echo-hooks = echo_hooks"}, [FAKES / "echo_hooks.py"]

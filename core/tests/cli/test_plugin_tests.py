@@ -54,6 +54,21 @@ def test_a_plugin_without_tests_is_defective(with_pytest, site):
     assert b"ships no tests" in done.stderr
 
 
+@pytest.mark.parametrize("setting", [{"INFERENCE_PIO_DISABLE": "echo"}, {"INFERENCE_PIO_PLUGINS": "other"}])
+def test_a_plugin_that_may_not_be_loaded_is_not_tested(with_pytest, setting):
+    done = with_pytest.run("test", "echo", "-k", "parity", env=setting)
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert next(iter(setting)).encode() in done.stderr
+
+
+def test_a_plugin_that_wants_more_memory_is_tested_all_the_same(with_pytest, site):
+    site.want_memory()
+    done = with_pytest.run("test", "echo", "-k", "parity")
+    assert done.returncode == 0, done.stderr
+    assert b"9999 GB" in done.stderr
+
+
 def test_bench_without_the_runtime_says_what_to_install(echo):
     done = echo.run("bench", "echo")
     assert done.returncode == 1

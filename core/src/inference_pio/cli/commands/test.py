@@ -37,7 +37,8 @@ def command(ctx: click.Context, name: str, parity: bool, keyword: str | None, py
     from ...host import default_host
     from ..loading import require_module
 
-    record = default_host().record(name)
+    # Its tests import it, so what keeps it from being loaded keeps it from being tested; memory is the tests' business.
+    record = default_host().require_usable(name, force=True)
     folder = _tests_folder(record)
     require_module("pytest", "pytest", "testing a plugin")
     if parity:
