@@ -533,16 +533,21 @@ def test_pull_asks_for_consent_before_a_download_only(
 
 
 def test_pull_serves_another_machine_too_but_no_broken_or_disabled_plugin(
-    add: Callable[..., Path], host: HostOf, gated: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    add: Callable[..., Path], host: HostOf, importable: FakeSite, gated: dict[str, Any], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     monkeypatch.setenv("INFERENCE_PIO_DISABLE", "off")
     add("large", manifest=gated | {"required_memory_gb": 10_000})
     add("bad", manifest="{")
     add("off", manifest=gated)
+    for dist in ("acme-a", "acme-b"):
+        importable.add_model("twin", dist=dist, package=dist.replace("-", "_"), manifest=gated)
     here = host()
     here.hooks.register(Store(tmp_path, present=True), "store")
     assert here.pull("large") == tmp_path
     with pytest.raises(ManifestError):
         here.pull("bad")
+    with pytest.raises(ManifestError, match="claimed more than once"):
+        here.pull("twin")
     with pytest.raises(PluginUnavailableError):
         here.pull("off")

@@ -192,7 +192,7 @@ class Host:
             InferencePioError: No such plugin or weights, no consent, or the download failed.
         """
         record = self.record(name)
-        if record.state is PluginState.DISABLED or record.manifest is None:
+        if record.state in (PluginState.DISABLED, PluginState.INVALID) or record.manifest is None:
             _require_usable(record)
         assert record.manifest is not None, "a plugin without a manifest is not usable"
         options = LoadOptions(weights=weights, accept_license=accept_license, offline=offline, progress=progress)
