@@ -147,6 +147,12 @@ def test_config_shows_each_field_with_its_meaning(echo):
     assert (data["model"], data["type"], data["config"]["patience_s"]) == ("echo", "EchoConfig", 0.5)
 
 
+def test_config_needs_none_of_the_models_memory(echo, site):
+    site.want_memory()
+    assert b"patience_s" in echo.run("config", "echo").stdout
+    assert echo.run("run", "echo", "hi").returncode == 1
+
+
 def test_config_of_a_checkpoint_reads_its_config_json(echo):
     (echo.home / "checkpoint").mkdir()
     (echo.home / "checkpoint" / "config.json").write_text('{"patience_s": 2.5}')

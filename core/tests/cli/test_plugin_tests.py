@@ -6,9 +6,11 @@ import shutil
 import pytest
 
 BENCH = """
-def run_bench(plugin_name, *, weights, threads, batch, device, dtype, accept_license, progress, own_workloads):
+def run_bench(
+    plugin_name, *, weights, threads, batch, device, dtype, accept_license, progress, own_workloads, force
+):
     print("noise from measuring")
-    return {"peer": plugin_name, "decode_tok_s": 12.345, "threads": threads, "batch": batch}
+    return {"peer": plugin_name, "decode_tok_s": 12.345, "threads": threads, "batch": batch, "force": force}
 """
 
 
@@ -80,9 +82,15 @@ def test_bench_json_is_exactly_one_line(echo, site):
     runtime.mkdir(parents=True)
     (runtime / "__init__.py").touch()
     (runtime / "bench.py").write_text(BENCH)
-    done = echo.run("bench", "echo", "--json", "--threads", "2", "--batch", "4")
+    done = echo.run("bench", "echo", "--json", "--threads", "2", "--batch", "4", "--force")
     assert done.stdout.count(b"\n") == 1, done.stderr
-    assert json.loads(done.stdout) == {"peer": "echo", "decode_tok_s": 12.345, "threads": 2, "batch": 4}
+    assert json.loads(done.stdout) == {
+        "peer": "echo",
+        "decode_tok_s": 12.345,
+        "threads": 2,
+        "batch": 4,
+        "force": True,
+    }
     table = echo.run("bench", "echo").stdout.decode()
     assert "decode_tok_s  12.3" in table
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..command import build_command, option
-from ..options import accept_license, as_json, device, dtype, plugin_name, threads, weights
+from ..options import accept_license, as_json, device, dtype, force, plugin_name, threads, weights
 from ..table import draw_fields
 from ..terminal import write_json
 
@@ -35,6 +35,7 @@ inference-pio bench gemma3 --own-workloads     # what matters for this model bes
 @dtype
 @threads
 @accept_license
+@force
 @as_json
 def command(name: str, batch: int, weights: str | None, accept_license: bool, as_json: bool, **options: Any) -> None:
     """Measure how fast the model NAME is on this machine.

@@ -45,7 +45,7 @@ def command(name: str, weights: str | None, accept_license: bool, offline: bool,
 
     host = default_host()
     with results_only() as out:
-        plugin = host.plugin(name)
+        plugin = host.plugin(name, force=True)  # no weights are loaded, so the model's need of memory does not count
         if weights is None:
             config = plugin.create_config()
         else:

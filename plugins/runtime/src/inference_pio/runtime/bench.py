@@ -64,6 +64,7 @@ def run_bench(
     accept_license: bool = False,
     progress: ProgressCallback | None = None,
     own_workloads: bool = False,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Load a model and measure it.
 
@@ -77,6 +78,7 @@ def run_bench(
         accept_license: As in ``LoadOptions``.
         progress: Called while downloading and loading.
         own_workloads: Also run the workloads that the model brings.
+        force: Go on although there seems to be too little memory.
 
     Returns:
         ``peer``, ``threads``, ``load_s`` (seconds), rates (tokens a second) and ``peak_rss_mb`` (MiB).
@@ -87,10 +89,10 @@ def run_bench(
     options = LoadOptions(
         weights=weights, device=device, dtype=dtype, threads=threads, accept_license=accept_license, progress=progress
     )
-    model = _causal(host.plugin(plugin_name))
+    model = _causal(host.plugin(plugin_name, force=force))
     importlib.import_module(f"{__package__}.torch_loading")  # neither is importing torch: peers import theirs first too
     started = time.perf_counter()
-    host.load(plugin_name, options)
+    host.load(plugin_name, options, force=force)
     figures: dict[str, float] = {"load_s": time.perf_counter() - started}
     with model:
         executor = model.engine.executor.name if model.engine else ""
