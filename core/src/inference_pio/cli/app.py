@@ -97,7 +97,7 @@ class App(click.Group):
             sys.stdout.flush()
         except (KeyboardInterrupt, BrokenPipeError) as error:
             ctx.exit(report(error, debug=False))
-        except EOFError as error:  # click would take it for Ctrl-C
+        except (EOFError, SystemExit) as error:  # click takes the one for Ctrl-C, Python the other for an exit code
             ctx.exit(report(error, debug=ctx.ensure_object(State).debug))
 
 
@@ -141,6 +141,6 @@ def run(args: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # a character that the terminal lacks must not end an answer
     try:
         code = app.main(args=None if args is None else list(args), obj=state, standalone_mode=False)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the last line of defence: no traceback without --debug
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback without --debug
         return report(error, debug=state.debug)
     return code if isinstance(code, int) else 0
