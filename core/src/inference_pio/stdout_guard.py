@@ -30,6 +30,8 @@ def _descriptor_one_to_two() -> Iterator[None]:
         yield
     finally:
         if saved is not None:
+            with contextlib.suppress(OSError, ValueError):
+                _flush(sys.__stdout__)  # text of those who kept the stream from before
             _flush_c_library()
             os.dup2(saved, 1)
             os.close(saved)

@@ -40,4 +40,6 @@ def build_bars() -> Progress:
         _Remaining(compact=True),
         console=Console(stderr=True),
         transient=True,
+        # Whoever turns standard output away while bars start would find it swapped for good when they stop.
+        redirect_stdout=False,
     )

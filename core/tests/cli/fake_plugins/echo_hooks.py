@@ -24,6 +24,7 @@ def pio_resolve_weights(request):
 
 @hookimpl
 def pio_weights_present(entry, cache_dir):
+    print("noise from looking")
     return (cache_dir / entry.id).exists()
 
 

@@ -54,10 +54,12 @@ def _present_weights(host: Host, record: PluginRecord) -> set[str]:
     """Ids of the checkpoints that are on this machine already; empty when no plugin can tell."""
     from ...errors import InferencePioError
     from ...settings import cache_dir
+    from ...stdout_guard import stdout_to_stderr
 
     entries = record.manifest.weights if record.manifest else []
     try:
-        return {entry.id for entry in entries if host.hooks.weights_present(entry, cache_dir())}
+        with stdout_to_stderr():
+            return {entry.id for entry in entries if host.hooks.weights_present(entry, cache_dir())}
     except InferencePioError:
         return set()  # a broken hook plugin is doctor's business, not a reason to hide this model
 

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from inference_pio.cli.bars import build_bars
+from inference_pio.stdout_guard import stdout_to_stderr
+
+from .conftest import FakeSite
+
+
+def test_text_through_a_stream_kept_from_before_goes_to_standard_error(site: FakeSite) -> None:
+    done = site.run(
+        """
+        import sys
+        from inference_pio.stdout_guard import stdout_to_stderr
+        print("before")
+        with stdout_to_stderr():
+            sys.__stdout__.write("noise")
+        print("after")
+        """,
+        PYTHONUNBUFFERED="",
+    )
+    assert done.stdout == "before\nafter\n"
+    assert done.stderr == "noise"
+
+
+def test_bars_that_start_under_the_guard_leave_standard_output_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal, where bars are drawn
+    before = sys.stdout
+    bars = build_bars()
+    with stdout_to_stderr():
+        bars.start()
+    bars.stop()
+    assert sys.stdout is before
