@@ -104,4 +104,4 @@ def test_a_hook_plugin_that_does_not_load_is_an_error(importable: FakeSite, cach
     found = by_name(hook_findings(host_of(importable)))
     assert found["hooks good"].message == "acme-good 1.0: loaded"
     assert found["hooks bad"].status == "error"
-    assert "pip install no_such_lib" in found["hooks bad"].message
+    assert "the distribution that provides 'no_such_lib'" in found["hooks bad"].message

@@ -100,11 +100,13 @@ def test_a_loaded_plugin_is_named_cached_and_shown_as_loaded(add: Callable[..., 
     [
         ("1 / 0", "failed to import: ZeroDivisionError: division by zero. Tell its author"),
         ("import sys; sys.exit(3)", "failed to import: it called sys.exit(3)"),
-        ("import no_such_lib.sub", "No module named 'no_such_lib'. Install it: pip install no_such_lib"),
         (
-            "import inference_pio.no_such_part",
-            "No module named 'inference_pio.no_such_part'. Install it: pip install inference-pio-no_such_part",
+            "import no_such_lib.sub",
+            "No module named 'no_such_lib'. Install the distribution that provides 'no_such_lib'",
         ),
+        ("import inference_pio.no_such_part", "'inference_pio.no_such_part'. Update the host: pip install -U inference-pio"),
+        ("import inference_pio.runtime.no_such_part", "Install or update it: pip install -U inference-pio-runtime"),
+        ("import inference_pio.models.no_such", "Install or update it: pip install -U inference-pio-no-such"),
         ("from acme_bad.gone import x", "No module named 'acme_bad.gone'"),
         ("def create(): pass", "has no 'create_model_name_plugin' in acme_bad.plugin, which its entry point names"),
         ("this is no python", "failed to import: SyntaxError"),
@@ -140,6 +142,17 @@ def test_a_plugin_that_cannot_be_loaded_says_why(
     assert caught.value.exit_code == 3
     assert states(here) == {"bad": "failed", "good": "ready"}
     assert here.plugin("good").name == "good"
+
+
+def test_a_missing_dependency_is_named_as_the_manifest_names_it(
+    add: Callable[..., Path],
+    host: HostOf,
+    manifest_data: dict[str, Any],
+    environment_with: Callable[..., Environment],
+) -> None:
+    add("bad", source="import no_such_lib.sub", manifest=manifest_data | {"dependencies": ["no-such-lib>=1"]})
+    with pytest.raises(PluginLoadError, match="Install it: pip install no-such-lib$"):
+        host(environment_with(**{"no-such-lib": "1.0"})).plugin("bad")
 
 
 def test_a_failure_costs_once(add: Callable[..., Path], host: HostOf, site: FakeSite) -> None:

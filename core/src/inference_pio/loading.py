@@ -14,6 +14,8 @@ from . import settings
 from .errors import PluginLoadError
 from .installed import MODELS_GROUP, EntryPointRef
 from .interfaces import ModelPlugin
+from .manifest_rules import parsed_requirement
+from .names import canonical_name
 from .records import PluginRecord
 from .stdout_guard import stdout_to_stderr
 
@@ -101,9 +103,21 @@ def _advice(record: PluginRecord, reference: EntryPointRef, error: BaseException
         return _report_to(record)
     if f"{reference.module}.".startswith(f"{missing}."):
         return f"Its files are incomplete: pip install --force-reinstall --no-deps {record.dist_name}"
-    if missing.startswith("inference_pio."):
-        return f"Install it: pip install inference-pio-{missing.split('.')[1]}"
-    return f"Install it: pip install {missing.partition('.')[0]}"
+    match missing.split("."):
+        case ["inference_pio", "models", model, *_]:
+            return f"Install or update it: pip install -U inference-pio-{canonical_name(model)}"
+        case ["inference_pio", "runtime", *_]:
+            return "Install or update it: pip install -U inference-pio-runtime"
+        case ["inference_pio", *_]:
+            return "Update the host: pip install -U inference-pio"
+        case [top, *_] if (dist := canonical_name(top)) in _dependencies(record):
+            return f"Install it: pip install {dist}"
+    return f"Install the distribution that provides {missing.partition('.')[0]!r}"
+
+
+def _dependencies(record: PluginRecord) -> set[str]:
+    texts = record.manifest.dependencies if record.manifest else []
+    return {canonical_name(parsed_requirement(text).name) for text in texts}
 
 
 def _check(plugin: object, record: PluginRecord) -> None:
