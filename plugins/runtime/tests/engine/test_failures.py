@@ -137,6 +137,23 @@ def test_an_interrupt_in_a_sampler_leaves_the_others_whole(executor, alone):
     assert [tokens(before), tokens(after)] == [alone([0]), alone([2])]
 
 
+def test_an_interrupt_while_a_batch_is_put_together_leaves_the_others_whole(executor, alone, monkeypatch):
+    engine = Engine(executor)
+    streams = [engine.events(engine.submit([n], options())) for n in range(2)]
+    first = [next(stream).token_id for stream in streams]
+    next_batch = engine.scheduler.next_batch
+
+    def interrupted():
+        next_batch()
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine.scheduler, "next_batch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(streams[0])
+    assert [first[1], *tokens(streams[1])] == alone([1])
+
+
 def test_a_processor_may_end_other_streams_in_the_middle_of_a_step(executor, alone):
     streams: dict[int, TokenStream] = {}
 

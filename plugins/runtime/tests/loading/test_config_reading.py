@@ -1,3 +1,5 @@
+from typing import Any
+
 """Settings of a checkpoint: each is read, refused or known to mean nothing; none is lost or made up."""
 
 import numpy as np
@@ -112,3 +114,14 @@ def test_a_rotary_setting_without_a_rule_is_not_lost():
 def test_rotary_settings_that_are_no_mapping_are_refused():
     with pytest.raises(ConfigError, match="is not a mapping"):
         flatten_rotary({"rope_parameters": [1]})
+
+
+def test_reading_a_configuration_leaves_the_vocabulary_alone(new_checkpoint):
+    class Metadata(dict[str, Any]):
+        def __getitem__(self, key):
+            assert key != "tokenizer.ggml.tokens", "a quarter of a million strings are converted for nothing"
+            return super().__getitem__(key)
+
+    checkpoint = new_checkpoint({}, {"tiny.embedding_length": 4, "tiny.rope.freq_base": 1.0})
+    checkpoint.metadata = Metadata({**checkpoint.metadata, "tokenizer.ggml.tokens": ["a"]})
+    assert gguf_config(checkpoint, FIELDS)["hidden_size"] == 4

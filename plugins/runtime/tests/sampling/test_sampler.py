@@ -202,3 +202,25 @@ def test_the_public_names_are_listed() -> None:
     from inference_pio.runtime import sampling
 
     assert sampling.__all__ == ["SampledToken", "Sampler", "validate_sampling"]
+
+
+def test_an_interrupt_before_the_token_is_told_counts_nothing(monkeypatch):
+    """The engine computes the step again and samples anew: the same seed must give the same token."""
+    options = SamplingOptions(temperature=1.0, seed=3, logprobs=1, presence_penalty=0.5)
+    table = rows(6)
+    expected = Sampler(options, [1], VOCAB)
+    wanted = [expected.sample(row.copy()).token_id for row in table]
+    sampler = Sampler(options, [1], VOCAB)
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    got = []
+    for number, row in enumerate(table):
+        if number == 2:
+            with monkeypatch.context() as patch:
+                patch.setattr("inference_pio.runtime.sampling.sampler.report_logprob", interrupt)
+                with pytest.raises(KeyboardInterrupt):
+                    sampler.sample(row.copy())
+        got.append(sampler.sample(row.copy()).token_id)
+    assert got == wanted

@@ -240,8 +240,18 @@ def test_a_batch_with_a_wrong_prompt_starts_nothing(model):
     assert not model.engine._requests
 
 
+def test_a_stop_text_ends_its_own_computation_while_the_rest_of_the_batch_goes_on(model):
+    executor = model.start({"q": "abcdefghijklmnop", "r": "xyxyxyxyxyxyxyxy"})
+    rows = []
+    executor.on_step = lambda: rows.append(len(executor.texts))
+    long, short = model.generate_batch(["q", "r"], stop="y")
+    assert (long.text, short.text) == ("abcdefghijklmnop", "x")
+    assert rows.count(2) <= 5, "computed on past its stop text"
+
+
 def test_a_batch_that_fails_leaves_nothing_running(model, recorder):
     executor = model.start({"q": "abcdef"}, slots=1)
+    record(model, recorder)
 
     def fail_once():
         executor.on_step = lambda: None
@@ -252,6 +262,17 @@ def test_a_batch_that_fails_leaves_nothing_running(model, recorder):
         model.generate_batch(["q", "q", "q"])
     assert is_idle(model)
     assert not model.engine._requests
+    assert len(recorder.before) == len(recorder.after) == 3
+
+
+def test_who_heard_of_a_beginning_hears_of_the_end_when_nothing_could_start(model, recorder):
+    model.start({"q": "abc"})
+    record(model, recorder)
+    stream = model.stream("q")
+    model.cleanup()
+    with pytest.raises(NotLoadedError):
+        next(stream)
+    assert len(recorder.before) == len(recorder.after) == 1
 
 
 # Prompts and options
@@ -288,6 +309,13 @@ def test_a_model_without_a_chat_template_says_what_to_do_instead(model):
     model.start({})
     with pytest.raises(ChatTemplateError, match="base model, which continues text"):
         model.chat([{"role": "user", "content": "q"}])
+
+
+@pytest.mark.parametrize("ids", [[1.7, 2.9], np.array([[1, 2]]), ["a"], [[1], [2, 3]]], ids=str)
+def test_infer_refuses_what_is_no_plain_sequence_of_whole_numbers(model, ids):
+    model.start({})
+    with pytest.raises(InvalidOptionError, match="plain sequence of whole numbers"):
+        model.infer(ids)
 
 
 def test_infer_works_while_streams_are_open(model):

@@ -17,7 +17,16 @@ from inference_pio.errors import (
     NotLoadedError,
     TokenizerError,
 )
-from inference_pio.generation import Chunk, Completion, GenerationRequest, LoadOptions, Message, Prompt, SamplingOptions
+from inference_pio.generation import (
+    Chunk,
+    Completion,
+    FinishReason,
+    GenerationRequest,
+    LoadOptions,
+    Message,
+    Prompt,
+    SamplingOptions,
+)
 from inference_pio.hookspecs import ExecutorRequest
 from inference_pio.interfaces import TextModelPlugin
 from inference_pio.names import nearest_names
@@ -241,7 +250,7 @@ class CausalLMPlugin(TextModelPlugin):
         try:
             for generation in generations:
                 generation.start()
-            return [_drain(generation) for generation in generations]
+            return _drain_in_turn(generations)
         finally:  # without effect on those that have ended: one that fails must not leave the others running
             for generation in generations:
                 generation.cancel()
@@ -319,6 +328,20 @@ def _drain(generation: TextGeneration) -> Completion:
     for chunk in generation.chunks():
         reason = chunk.finish_reason or reason
     return generation.completion(reason or "cancelled")
+
+
+def _drain_in_turn(generations: Sequence[TextGeneration]) -> list[Completion]:
+    """Read all answers side by side: a stop text is found by reading, and ends its own computation only then."""
+    reasons: list[FinishReason] = ["cancelled"] * len(generations)
+    live = [(number, generation.chunks()) for number, generation in enumerate(generations)]
+    while live:
+        still_live = []
+        for number, chunks in live:
+            if (chunk := next(chunks, None)) is not None:
+                reasons[number] = chunk.finish_reason or reasons[number]
+                still_live.append((number, chunks))
+        live = still_live
+    return [generation.completion(reason) for generation, reason in zip(generations, reasons, strict=True)]
 
 
 def _check_load_options(options: LoadOptions) -> None:

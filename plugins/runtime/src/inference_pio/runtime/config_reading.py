@@ -45,16 +45,17 @@ def gguf_config(
     """
     prefix = f"{checkpoint.architecture}."
     config: dict[str, Any] = {}
-    for key, value in checkpoint.metadata.items():
+    for key in checkpoint.metadata:  # not items(): that would convert the vocabulary, too
         name = key.removeprefix(prefix)
         if key in _TOKEN_FIELDS:
-            config[_TOKEN_FIELDS[key]] = value
+            config[_TOKEN_FIELDS[key]] = checkpoint.metadata[key]
         elif name != key and name in fields:
-            config[fields[name]] = value
+            config[fields[name]] = checkpoint.metadata[key]
         elif name != key and name not in ignorable and name not in _SCALING:
+            value = str(checkpoint.metadata[key])[:80]
             raise ConfigError(
-                f"{checkpoint.path}: this plugin does not know the setting {key} = {value!r}. The checkpoint may need "
-                "a newer version of the plugin."
+                f"{checkpoint.path}: this plugin does not know the setting {key} = {value}. The checkpoint may need a "
+                "newer version of the plugin."
             )
     kind, factor = (checkpoint.metadata.get(prefix + name) for name in _SCALING)
     if kind not in (None, "none") or factor is not None:
@@ -75,6 +76,15 @@ def _rope_scaling(path: Path, kind: Any, factor: Any) -> dict[str, Any]:
             f"{path}: rotary scaling {kind!r} with factor {factor} is not supported; supported: none, linear"
         )
     return {"rope_type": "linear", "factor": factor}
+
+
+def require_sizes(data: Mapping[str, Any], *keys: str) -> None:
+    """Raise ``ConfigError`` when a ``config.json`` leaves out a size: one must not be made up."""
+    missing = [key for key in keys if data.get(key) is None]
+    if missing:
+        raise ConfigError(
+            f"config.json does not say {', '.join(missing)}. It is incomplete; fetch the checkpoint again"
+        )
 
 
 def flatten_rotary(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from .cores import available_cores
 
 
 def check_cores() -> DoctorFinding:
-    """CPU cores that models run on, against what the machine has and what the environment forces."""
+    """CPU cores that models run on, against what the machine has."""
     usable, machine = available_cores(), os.cpu_count() or 1
     forced = os.environ.get("OMP_NUM_THREADS")
     data = {"usable": usable, "machine": machine, "OMP_NUM_THREADS": forced}

@@ -90,12 +90,12 @@ class Engine:
             InvalidOptionError: An option is out of range, or a token is not in the vocabulary.
             NotLoadedError: The engine has been closed.
         """
-        self.check_prompt(prompt_ids)
-        room = self.context - len(prompt_ids)
+        known = self.check_prompt(prompt_ids)
+        room = self.context - len(known)
         stops = set(options.stop_token_ids or ()) | (set() if options.ignore_eos else set(eos_token_ids))
         request = Request(
-            sequence=Sequence([int(token_id) for token_id in prompt_ids]),
-            sampler=Sampler(options, prompt_ids, self.executor.vocab_size, processors),
+            sequence=Sequence(known),
+            sampler=Sampler(options, known, self.executor.vocab_size, processors),
             max_new_tokens=room if options.max_new_tokens is None else min(options.max_new_tokens, room),
             stop_ids=frozenset(stops),
         )
@@ -106,8 +106,8 @@ class Engine:
             self.scheduler.add(request.sequence)
         return request
 
-    def check_prompt(self, prompt_ids: SequenceOf[int]) -> None:
-        """Check that a prompt can be continued.
+    def check_prompt(self, prompt_ids: SequenceOf[int]) -> list[int]:
+        """Check that a prompt can be continued, and return its tokens.
 
         Raises:
             EmptyPromptError: No tokens.
@@ -118,7 +118,8 @@ class Engine:
             raise EmptyPromptError("the prompt is empty: there is nothing to continue. Give at least one token of text")
         if len(prompt_ids) >= self.context:
             raise ContextLengthError(len(prompt_ids), self.context)
-        self._check_tokens(prompt_ids)
+        known: list[int] = self._checked_tokens(prompt_ids).tolist()
+        return known
 
     def events(self, request: Request) -> TokenStream:
         """Return a request's tokens as they come; closing or dropping the stream cancels the request."""
@@ -158,7 +159,7 @@ class Engine:
             raise EmptyPromptError("there are no tokens to compute logits of")
         if len(token_ids) > self.context:
             raise ContextLengthError(len(token_ids), self.context)
-        self._check_tokens(token_ids)
+        known = self._checked_tokens(token_ids)
         with self._hold():
             if self._is_closed:
                 raise _closed_error()
@@ -168,28 +169,39 @@ class Engine:
             if not self.scheduler.claim(holder):
                 raise CacheFullError("every cache slot is taken; wait for a running request to end")
             try:
-                return self._logits(np.asarray(token_ids, np.int64), holder.slot, chunk)
+                return self._logits(known, holder.slot, chunk)
             finally:
                 self._give_back(holder)
 
     def close(self) -> None:
         """End what runs and give the executor's memory back; whoever still reads a request gets ``NotLoadedError``."""
         with self._hold():
-            self._is_closed = True
-            for request in list(self._requests.values()):
+            with self._turn.changed:  # or a request that is being submitted would be neither refused nor ended
+                self._is_closed = True
+                requests = list(self._requests.values())
+            for request in requests:
                 self._finish(request, "cancelled", _closed_error())
             self.executor.close()
 
     def _hold(self, unless: Callable[[], bool] = lambda: False) -> AbstractContextManager[bool]:
         return self._turn.hold(unless, leave=self._remove_cancelled)
 
-    def _check_tokens(self, token_ids: SequenceOf[int] | NDArray[np.integer[Any]]) -> None:
-        lowest, highest = min(token_ids), max(token_ids)
+    def _checked_tokens(self, token_ids: SequenceOf[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        try:
+            known = np.asarray(token_ids)
+        except ValueError as error:  # rows of different lengths
+            raise InvalidOptionError(f"token ids are a plain sequence of whole numbers: {error}") from error
+        if known.ndim != 1 or known.dtype.kind not in "iu":
+            raise InvalidOptionError(
+                f"token ids are a plain sequence of whole numbers, not {known.dtype} of shape {known.shape}"
+            )
+        lowest, highest = known.min(), known.max()
         if lowest < 0 or highest >= self.executor.vocab_size:
             wrong = lowest if lowest < 0 else highest
             raise InvalidOptionError(
                 f"token {wrong} lies outside the vocabulary: ids go from 0 to {self.executor.vocab_size - 1}"
             )
+        return known.astype(np.int64)
 
     def _logits(self, token_ids: NDArray[np.int64], slot: int, chunk: int) -> NDArray[np.float32]:
         logits = np.empty((len(token_ids), self.executor.vocab_size), np.float32)
@@ -209,8 +221,8 @@ class Engine:
         self._remove_cancelled()
         if self._is_closed or not self.scheduler.has_work:
             return
-        batch, due = self.scheduler.next_batch()
         try:
+            batch, due = self.scheduler.next_batch()
             try:
                 logits = self.executor.step(batch)
                 if len(logits) != len(due):
@@ -221,7 +233,7 @@ class Engine:
                 for sequence, row in zip(due, logits, strict=True):
                     self._take(self._requests[sequence], row)
         except BaseException:
-            self._rewind(batch)
+            self._rewind()
             raise
 
     def _take(self, request: Request, logits: NDArray[np.float32]) -> None:
@@ -250,9 +262,12 @@ class Engine:
             reason = error if isinstance(error, InferencePioError) else _named(f"{self.executor.name} failed", error)
             self._finish(self._requests[sequence], "cancelled", reason)
 
-    def _rewind(self, batch: TokenBatch) -> None:
-        """Let the sequences of an interrupted step start over: Ctrl-C in one thread ends no other thread's requests."""
-        for sequence in self._members(batch):
+    def _rewind(self) -> None:
+        """Let all sequences be computed anew: Ctrl-C in one thread ends no other thread's requests.
+
+        All, not only those of the step: it may have come before it was known which they are.
+        """
+        for sequence in self.scheduler.running:
             self.executor.free(sequence.slot)
             sequence.computed = 0
 

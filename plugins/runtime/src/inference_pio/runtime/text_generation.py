@@ -44,6 +44,7 @@ class TextGeneration:
         stops = request.options.stop or ()
         self._matcher = StopMatcher([stops] if isinstance(stops, str) else list(stops))
         self._queued: Request | None = None
+        self._is_told = False
         self._started = time.perf_counter()
         self._first_token_s = self._total_s = 0.0
         self._text: list[str] = []
@@ -54,12 +55,16 @@ class TextGeneration:
         """Tell the hooks and queue the request; ``chunks`` does it when nobody else did."""
         self._started = time.perf_counter()
         self.hooks.before_generation(self.request)
-        self._queued = self.engine.submit(
-            self.request.prompt_ids,
-            self.request.options,
-            eos_token_ids=self.eos_token_ids,
-            processors=self.hooks.logits_processors(self.request),
-        )
+        try:
+            self._queued = self.engine.submit(
+                self.request.prompt_ids,
+                self.request.options,
+                eos_token_ids=self.eos_token_ids,
+                processors=self.hooks.logits_processors(self.request),
+            )
+        except BaseException:
+            self._tell_end("cancelled")
+            raise
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the answer piece by piece; the last chunk has ``finish_reason`` and ``stats``.
@@ -85,13 +90,14 @@ class TextGeneration:
                 chunk = Chunk(text=self._text[-1], finish_reason=reason, stats=self._stats())
         finally:
             events.close()
-            self.hooks.after_generation(self.request, self.completion(reason or "cancelled"))
+            self._tell_end(reason or "cancelled")
         yield chunk
 
     def cancel(self) -> None:
         """End the generation if it was started; nothing happens when it has ended."""
         if self._queued is not None:
             self.engine.cancel(self._queued)
+            self._tell_end("cancelled")
 
     def completion(self, reason: FinishReason) -> Completion:
         """Return what has been generated so far as a whole answer."""
@@ -102,6 +108,12 @@ class TextGeneration:
             stats=self._stats(),
             logprobs=tuple(self._logprobs),
         )
+
+    def _tell_end(self, reason: FinishReason) -> None:
+        """Tell the hooks, once: whoever heard of the beginning hears of the end, however it came."""
+        if not self._is_told:
+            self._is_told = True
+            self.hooks.after_generation(self.request, self.completion(reason))
 
     def _take(self, event: TokenEvent) -> Chunk:
         self._total_s = event.time_s - self._started

@@ -15,6 +15,7 @@ from inference_pio.errors import TensorMismatchError
 from inference_pio.generation import ProgressCallback, ProgressEvent
 
 from .layers.linear import FusedLinear
+from .layers.norm import RMSNorm
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,8 +31,11 @@ NAMES_SHOWN = 8
 def build_empty(build: Callable[[], nn.Module], *, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """Build a module whose parameters have their final place but no values yet."""
     with torch.device("meta"):
-        module = build()
-    return module.to(dtype).to_empty(device=device)
+        module = build().to(dtype)
+    for part in module.modules():
+        if isinstance(part, RMSNorm):
+            part.float()  # they compute in float32, and a factor near 1 has no digits to spare
+    return module.to_empty(device=device)
 
 
 def weight_targets(model: nn.Module) -> dict[str, Tensor]:

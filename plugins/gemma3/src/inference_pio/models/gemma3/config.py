@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from inference_pio import BaseConfig
 from inference_pio.errors import ConfigError
-from inference_pio.runtime.config_reading import split_rotary
+from inference_pio.runtime.config_reading import require_sizes, split_rotary
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 SLIDING, FULL = "sliding_attention", "full_attention"
+SIZES = (
+    "hidden_size",
+    "intermediate_size",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "num_key_value_heads",
+    "vocab_size",
+)
 
 
 @dataclass
@@ -109,11 +117,12 @@ class Gemma3Config(BaseConfig):
         """See ``BaseConfig``; reads transformers 4 and 5 spellings.
 
         Raises:
-            ConfigError: The checkpoint attends in both directions, which a decoder cannot, or its rotary settings are
-                none that this architecture has.
+            ConfigError: A size is left out, the checkpoint attends in both directions, which a decoder cannot, or its
+                rotary settings are none that this architecture has.
         """
         if data.get("use_bidirectional_attention"):
             raise ConfigError("use_bidirectional_attention: an embedding model, not a decoder")
+        require_sizes(data, *SIZES)
         flat = dict(data)
         by_kind = flat.pop("rope_parameters", None) or {}
         if not isinstance(by_kind, Mapping) or set(by_kind) - {FULL, SLIDING}:
@@ -124,4 +133,4 @@ class Gemma3Config(BaseConfig):
             raise ConfigError(f"rope_parameters of sliding layers: scaling {local_scaling!r} is not known there")
         given = {"rope_theta": base, "rope_scaling": scaling, "rope_local_base_freq": local_base}
         flat |= {name: value for name, value in given.items() if value is not None}
-        return cls.from_dict({"sliding_window": 4096, **flat})
+        return cls.from_dict({"max_position_embeddings": 131072, "sliding_window": 4096, **flat})

@@ -57,7 +57,7 @@ class Sampler:
     """Chooses the tokens of one sequence, and remembers what it chose.
 
     Args:
-        options: What was asked for; ``None`` means neutral (greedy, no filter, no penalty).
+        options: What was asked for; a field that is ``None`` is neutral (greedy, no filter, no penalty).
         prompt_ids: The prompt's tokens.
         vocab_size: Width V of a row of logits.
         processors: Called in this order with all token ids so far and the logits.
@@ -115,13 +115,13 @@ class Sampler:
         adjusted = self._adjust(logits)
         best = _checked_argmax(adjusted)
         token_id = best if self._temperature < GREEDY_BELOW else self._draw(adjusted, adjusted[best])
+        logprob = None if raw is None else report_logprob(raw, token_id, self._logprobs or 0)
+        # Last, for Ctrl-C: nothing is counted before the token is sure to be told.
         self._draws += 1
         self._token_ids.append(token_id)
         self._seen.add(token_id)
         self._answer.add(token_id)
-        if raw is None or self._logprobs is None:
-            return SampledToken(token_id)
-        return SampledToken(token_id, report_logprob(raw, token_id, self._logprobs))
+        return SampledToken(token_id, logprob)
 
     def _adjust(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Apply bias, penalties and processors; may change ``logits``."""

@@ -27,7 +27,9 @@ from inference_pio.errors import (
 from inference_pio.generation import LoadOptions
 
 from ..batch import TokenBatch
+from ..caches import LayerCache
 from ..causal_lm import CausalLMPlugin
+from ..layers import Decoder, FusedLinear, RMSNorm
 from ..torch_executor import TorchExecutor
 from .reference import Reference, assert_logits_close
 from .tiny_checkpoint import save_tiny_checkpoint
@@ -43,6 +45,8 @@ class TinyContract(ABC):
     """Inherit in a class called ``TestParity…`` and say what the model is."""
 
     plugin_factory: ClassVar[Callable[[], CausalLMPlugin]]
+    fused_tolerance: ClassVar[float]
+    """Greatest difference of a logit with all optimizations on and off; the model's ``PARITY_TOLERANCE``."""
     text_length: ClassVar[int] = 48
     """Tokens of the compared text; longer than the window of a model that has one."""
 
@@ -136,6 +140,18 @@ class TinyContract(ABC):
         model.generate(text[::-1], temperature=0, max_new_tokens=8)
         assert np.array_equal(model.infer(text), before)
 
+    def test_switching_every_optimization_off_changes_no_logit(
+        self, folder: Path, model: CausalLMPlugin, text: list[int]
+    ) -> None:
+        names = tuple(optimization.name for optimization in model.optimizations())
+        with self.load(folder, disabled_optimizations=names) as plain:
+            assert fused_products(plain) != fused_products(model), "the switch switched nothing"
+            assert np.abs(plain.infer(text) - model.infer(text)).max() <= self.fused_tolerance
+
+    def test_an_unknown_optimization_is_refused(self, folder: Path) -> None:
+        with pytest.raises(InvalidOptionError, match="'warp-drive' is unknown"):
+            self.load(folder, disabled_optimizations=("warp-drive",))
+
     def test_the_configuration_survives_a_round_trip(self, model: CausalLMPlugin) -> None:
         assert model.config is not None
         assert type(model.config).from_dict(model.config.to_dict()) == model.config
@@ -182,6 +198,16 @@ class TinyContract(ABC):
         with pytest.raises(ConfigError, match=r"'hidden_sized' \(did you mean 'hidden_size'\?\)"):
             self.load(tmp_path)
 
+    def test_a_size_that_is_left_out_is_not_made_up(self, folder: Path, tmp_path: Path) -> None:
+        self.copy_checkpoint(folder, tmp_path, config={"intermediate_size": None})
+        with pytest.raises(ConfigError, match="does not say intermediate_size"):
+            self.load(tmp_path)
+
+    def test_norms_keep_their_digits_in_reduced_precision(self, folder: Path) -> None:
+        with self.load(folder, dtype="bfloat16") as model:
+            norms = [module for module in decoder_of(model).modules() if isinstance(module, RMSNorm)]
+        assert {norm.weight.dtype for norm in norms} == {torch.float32}
+
     def test_code_that_a_checkpoint_names_is_never_run(self, folder: Path, tmp_path: Path) -> None:
         (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
         self.copy_checkpoint(folder, tmp_path, config={"auto_map": {"AutoModelForCausalLM": "evil.Model"}})
@@ -211,11 +237,7 @@ class TinyContract(ABC):
     def test_cleanup_gives_memory_back_and_loading_works_again(self, folder: Path, text: list[int]) -> None:
         model = self.load(folder)
         before = model.infer(text)
-        assert model.engine is not None
-        executor = model.engine.executor
-        assert isinstance(executor, TorchExecutor)
-        tensors = [weakref.ref(tensor) for tensor in [*executor._model().parameters(), executor.caches[0].keys]]
-        del executor
+        tensors = [weakref.ref(tensor) for tensor in [*decoder_of(model).parameters(), caches_of(model)[0].keys]]
         model.cleanup()
         model.cleanup()
         gc.collect()
@@ -238,3 +260,26 @@ class TinyContract(ABC):
             (to / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
         else:
             save_file(tensors, to / "model.safetensors")
+
+
+def decoder_of(model: CausalLMPlugin) -> Decoder:
+    """Return the torch module of a loaded model."""
+    executor = _torch_executor(model)
+    assert executor.model is not None
+    return executor.model
+
+
+def caches_of(model: CausalLMPlugin) -> list[LayerCache]:
+    """Return the KV caches of a loaded model, one a layer."""
+    return _torch_executor(model).caches
+
+
+def fused_products(model: CausalLMPlugin) -> list[bool]:
+    """Return for each ``FusedLinear`` whether it is one product."""
+    return [module.is_fused for module in decoder_of(model).modules() if isinstance(module, FusedLinear)]
+
+
+def _torch_executor(model: CausalLMPlugin) -> TorchExecutor:
+    assert model.engine is not None
+    assert isinstance(model.engine.executor, TorchExecutor)
+    return model.engine.executor

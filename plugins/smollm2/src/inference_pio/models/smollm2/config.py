@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from inference_pio import BaseConfig
 from inference_pio.errors import ConfigError
-from inference_pio.runtime.config_reading import flatten_rotary
+from inference_pio.runtime.config_reading import flatten_rotary, require_sizes
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 
 
 @dataclass
@@ -79,11 +81,20 @@ class SmolLM2Config(BaseConfig):
         """See ``BaseConfig``; reads transformers 4 and 5 spellings, and Llama's defaults where keys are left out.
 
         Raises:
-            ConfigError: The rotary embedding pairs neighbours, as no checkpoint of this architecture does.
+            ConfigError: A size is left out, or the rotary embedding pairs neighbours, as no checkpoint of this
+                architecture does.
         """
         if data.get("rope_interleaved"):
             raise ConfigError("rope_interleaved: this plugin pairs element i with i + C/2 and not with its neighbour")
+        require_sizes(data, *SIZES)
         flat = flatten_rotary(data)
-        if flat.get("num_key_value_heads") is None and "num_attention_heads" in flat:
+        if flat.get("num_key_value_heads") is None:
             flat["num_key_value_heads"] = flat["num_attention_heads"]
-        return cls.from_dict({"tie_word_embeddings": False, "rope_theta": 10000.0, "rms_norm_eps": 1e-6, **flat})
+        defaults = {
+            "max_position_embeddings": 2048,
+            "pad_token_id": None,
+            "rms_norm_eps": 1e-6,
+            "rope_theta": 10000.0,
+            "tie_word_embeddings": False,
+        }
+        return cls.from_dict({**defaults, **flat})

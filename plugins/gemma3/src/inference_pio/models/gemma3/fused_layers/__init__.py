@@ -14,8 +14,8 @@ from inference_pio.runtime.layers import FusedLinear
 if TYPE_CHECKING:
     from ..config import Gemma3Config
 
-PARITY_TOLERANCE = 1e-5
-"""Greatest absolute difference to separate float32 products, for inputs of unit variance."""
+PARITY_TOLERANCE = 1e-4
+"""Greatest difference of a logit to separate float32 products, for logits of order ten: what TinyContract allows."""
 
 
 def build_qkv_projection(config: Gemma3Config) -> FusedLinear:

@@ -6,9 +6,14 @@ from typing import Any
 
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from inference_pio.models.smollm2.config import SmolLM2Config
+from inference_pio.models.smollm2.fused_layers import PARITY_TOLERANCE
+from inference_pio.models.smollm2.kv_cache import bytes_per_token
 from inference_pio.models.smollm2.plugin import create_smollm2_plugin
+from inference_pio.runtime.causal_lm import CausalLMPlugin
 from inference_pio.runtime.testing import TinyContract
 from inference_pio.runtime.testing.tiny_checkpoint import VOCAB_SIZE
+from inference_pio.runtime.testing.tiny_contract import caches_of
 
 SIZES: dict[str, Any] = {
     "vocab_size": VOCAB_SIZE,
@@ -27,6 +32,7 @@ SIZES: dict[str, Any] = {
 class TestParityTied(TinyContract):
     """As SmolLM2-135M: head and embedding tied, no biases."""
 
+    fused_tolerance = PARITY_TOLERANCE
     plugin_factory = staticmethod(create_smollm2_plugin)
 
     @classmethod
@@ -35,10 +41,16 @@ class TestParityTied(TinyContract):
             LlamaConfig(**SIZES, tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1e5})
         )
 
+    def test_caches_take_the_bytes_that_kv_cache_says(self, model: CausalLMPlugin) -> None:
+        assert isinstance(model.config, SmolLM2Config)
+        model.infer([5] * 128)  # the whole context
+        assert sum(cache.n_bytes for cache in caches_of(model)) == bytes_per_token(model.config) * 128
+
 
 class TestParityUntied(TinyContract):
     """As larger relatives: a head of its own, biases, a head width that is not D / H, Llama 3's rotary scaling."""
 
+    fused_tolerance = PARITY_TOLERANCE
     plugin_factory = staticmethod(create_smollm2_plugin)
 
     @classmethod
