@@ -1,6 +1,6 @@
-from typing import Any
-
 """Settings of a checkpoint: each is read, refused or known to mean nothing; none is lost or made up."""
+
+from typing import Any
 
 import numpy as np
 import pytest
