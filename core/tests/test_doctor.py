@@ -53,6 +53,15 @@ def test_a_cache_that_is_no_folder_is_an_error(site: FakeSite, cache: Path) -> N
     assert "INFERENCE_PIO_CACHE_DIR" in found.fix
 
 
+def test_a_cache_whose_name_is_too_long_is_an_error(
+    site: FakeSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFERENCE_PIO_CACHE_DIR", str(tmp_path / ("x" * 300)))
+    finding = by_name(core_findings(host_of(site)))["cache"]
+    assert finding.status == "error"
+    assert "INFERENCE_PIO_CACHE_DIR" in finding.fix
+
+
 def test_every_plugin_that_is_not_well_has_a_finding_with_a_fix(
     site: FakeSite, cache: Path, manifest_data: dict[str, Any]
 ) -> None:

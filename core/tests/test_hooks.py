@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pluggy
 import pytest
 
 import inference_pio.hookspecs as specs
@@ -295,12 +296,20 @@ def test_one_name_is_registered_once_a_kind() -> None:
         hooks.register(plugin(pio_commands=good), "p", kind="hooks")
 
 
-def test_an_unregistered_plugin_is_asked_no_more(manifest: Manifest) -> None:
+def test_a_hook_may_be_called_while_another_thread_registers_a_plugin(
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hooks = HookCaller()
+    register = pluggy.PluginManager.register
+    answers: list[str] = []
+
+    def register_and_call(manager: pluggy.PluginManager, functions: Any, name: str) -> None:
+        register(manager, functions, name)
+        answers.append(hooks.choose_device(manifest, None))
+
+    monkeypatch.setattr(pluggy.PluginManager, "register", register_and_call)
     hooks.register(plugin(pio_choose_device=good), "p")
-    hooks.unregister("p")
-    hooks.unregister("p")
-    assert hooks.choose_device(manifest, None) == "cpu"
+    assert answers == ["cpu", "good"], "a rehearsal, then the real thing"
 
 
 def test_properties_of_a_plugin_are_not_evaluated(manifest: Manifest) -> None:

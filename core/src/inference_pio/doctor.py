@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import stat
 import sys
 from collections import Counter
 from pathlib import Path
@@ -97,8 +98,7 @@ def usable_cores() -> int:
 
 def _cache(folder: Path) -> DoctorFinding:
     size = sum(_sizes(folder))
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    writable = os.access(nearest, os.W_OK) and nearest.is_dir()
+    writable = _is_writable(folder)
     return DoctorFinding(
         name="cache",
         status="ok" if writable else "error",
@@ -106,6 +106,19 @@ def _cache(folder: Path) -> DoctorFinding:
         fix="" if writable else "Choose another folder: INFERENCE_PIO_CACHE_DIR=PATH",
         data={"path": str(folder), "bytes": size},
     )
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether a folder, or what is there of the way to it, can be written to."""
+    for path in (folder, *folder.absolute().parents):
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            continue
+        except OSError:  # a name too long, a file in the way, a folder that may not be looked into
+            return False
+        return stat.S_ISDIR(found.st_mode) and os.access(path, os.W_OK)
+    return False
 
 
 def _sizes(folder: Path) -> Iterator[int]:

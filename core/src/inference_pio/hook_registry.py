@@ -58,16 +58,17 @@ class HookRegistry:
             if self._manager.has_plugin(key):
                 raise ValueError("it is registered already")
             _rehearse(hooks)
-            self._manager.register(hooks, key)
+            self._add(hooks, key, (name, dist))
         except (pluggy.PluginValidationError, ValueError) as error:
             raise PluginLoadError(f"has hooks that do not fit: {error}", plugin=name, dist=dist) from error
-        self._owners[key] = (name, dist)
 
-    def unregister(self, name: str) -> None:
-        """Forget the implementations of all plugins of this name."""
-        for key in [key for key, (owner, _) in self._owners.items() if owner == name]:
-            self._manager.unregister(name=key)
+    def _add(self, hooks: _Functions, key: str, owner: tuple[str, str | None]) -> None:
+        self._owners[key] = owner  # first: another thread may be reading
+        try:
+            self._manager.register(hooks, key)
+        except BaseException:
             del self._owners[key]
+            raise
 
     def implementations(self, hook: str) -> Iterator[Implementation]:
         """Yield the implementations of a hook in calling order: last registered first, ``tryfirst`` before all."""

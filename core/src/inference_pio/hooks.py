@@ -66,10 +66,6 @@ class HookCaller:
         """
         self._registry.register(plugin, name, dist, kind)
 
-    def unregister(self, name: str) -> None:
-        """Forget a plugin's implementations; nothing happens if there is none of this name."""
-        self._registry.unregister(name)
-
     # Decision hooks
 
     def weights_present(self, entry: WeightsEntry, cache_dir: Path) -> bool:
