@@ -104,7 +104,7 @@ def test_a_loaded_plugin_is_named_cached_and_shown_as_loaded(add: Callable[..., 
             "import no_such_lib.sub",
             "No module named 'no_such_lib'. Install the distribution that provides 'no_such_lib'",
         ),
-        ("import inference_pio.no_such_part", "'inference_pio.no_such_part'. Update the host: pip install -U inference-pio"),
+        ("import inference_pio.no_such_part", "no_such_part'. Update the host: pip install -U inference-pio"),
         ("import inference_pio.runtime.no_such_part", "Install or update it: pip install -U inference-pio-runtime"),
         ("import inference_pio.models.no_such", "Install or update it: pip install -U inference-pio-no-such"),
         ("from acme_bad.gone import x", "No module named 'acme_bad.gone'"),
@@ -151,7 +151,7 @@ def test_a_missing_dependency_is_named_as_the_manifest_names_it(
     environment_with: Callable[..., Environment],
 ) -> None:
     add("bad", source="import no_such_lib.sub", manifest=manifest_data | {"dependencies": ["no-such-lib>=1"]})
-    with pytest.raises(PluginLoadError, match="Install it: pip install no-such-lib$"):
+    with pytest.raises(PluginLoadError, match=r"Install it: pip install no-such-lib$"):
         host(environment_with(**{"no-such-lib": "1.0"})).plugin("bad")
 
 
@@ -422,9 +422,7 @@ def test_a_broken_hook_plugin_is_contained_and_shown(
         here.hooks.resolve_weights(WeightsRequest(entry=inference_pio_entry(), cache_dir=tmp_path))
 
 
-def test_ctrl_c_during_the_first_hook_costs_no_hook_plugin(
-    importable: FakeSite, host: HostOf, tmp_path: Path
-) -> None:
+def test_ctrl_c_during_the_first_hook_costs_no_hook_plugin(importable: FakeSite, host: HostOf, tmp_path: Path) -> None:
     source = """
         from inference_pio import hookimpl
         @hookimpl

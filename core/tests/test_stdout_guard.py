@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import sys
-
-import pytest
+from typing import TYPE_CHECKING
 
 from inference_pio.cli.bars import build_bars
 from inference_pio.stdout_guard import stdout_to_stderr
 
 from .conftest import FakeSite
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_text_through_a_stream_kept_from_before_goes_to_standard_error(site: FakeSite) -> None:

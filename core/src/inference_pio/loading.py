@@ -52,7 +52,9 @@ def _make(record: PluginRecord) -> object:
         if settings.is_strict():
             raise
         name = EntryPointRef(MODELS_GROUP, record.name, record.entry_point).attribute
-        raise _load_error(record, f"failed in its factory {name}(): {describe_error(error)}. {_report_to(record)}") from error
+        raise _load_error(
+            record, f"failed in its factory {name}(): {describe_error(error)}. {_report_to(record)}"
+        ) from error
 
 
 def _forget(record: PluginRecord, before: set[str]) -> None:
