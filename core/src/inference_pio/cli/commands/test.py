@@ -44,7 +44,8 @@ def command(ctx: click.Context, name: str, parity: bool, keyword: str | None, py
     if parity:
         require_module("transformers", "transformers", "comparing with transformers")
     chosen = " and ".join(f"({part})" for part in ("parity" if parity else None, keyword) if part)
-    arguments = [str(folder), *(["-k", chosen] if chosen else []), *pytest_args]
+    # The root: -k also looks at the names of the folders between it and a test, and a path may well contain "parity".
+    arguments = [str(folder), f"--rootdir={folder}", *(["-k", chosen] if chosen else []), *pytest_args]
     ctx.exit(_run_pytest(arguments))
 
 
