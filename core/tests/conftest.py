@@ -11,9 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import importlib_metadata
 import pytest
 
+from inference_pio.discovery import build_index
 from inference_pio.gates import Environment
+from inference_pio.host import Host
+from inference_pio.installed import collect
 from inference_pio.memory import GIGABYTE, Memory
 
 # Word for word the manifest of the plugin contract that the project started from.
@@ -230,3 +234,29 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests decide themselves which of our variables are set."""
     for name in [name for name in os.environ if name.startswith("INFERENCE_PIO_")]:
         monkeypatch.delenv(name)
+
+
+HostOf = Callable[..., Host]
+
+
+@pytest.fixture
+def host(importable: FakeSite, environment_with: Callable[..., Environment]) -> HostOf:
+    """Build a host that sees the fake site only."""
+
+    def build(environment: Environment | None = None) -> Host:
+        search_path = [str(importable.path)]
+        installed = collect(importlib_metadata.distributions(path=search_path))
+        return Host(build_index(installed, environment=environment or environment_with(), search_path=search_path))
+
+    return build
+
+
+@pytest.fixture
+def add(importable: FakeSite, manifest_data: dict[str, Any]) -> Callable[..., Path]:
+    """Add a model plugin with a package of its own, so that tests do not share modules."""
+
+    def build(name: str = "qwen3", **options: Any) -> Path:
+        options.setdefault("manifest", manifest_data)
+        return importable.add_model(name, package=f"acme_{name}", dist=f"acme-{name}", **options)
+
+    return build

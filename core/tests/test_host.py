@@ -7,15 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import importlib_metadata
 import pytest
 
 import inference_pio
-from inference_pio.discovery import build_index
 from inference_pio.errors import (
     ConfigError,
     InvalidOptionError,
-    LicenseNotAcceptedError,
     ManifestError,
     PluginError,
     PluginLoadError,
@@ -24,37 +21,9 @@ from inference_pio.errors import (
 )
 from inference_pio.gates import Environment
 from inference_pio.generation import LoadOptions
-from inference_pio.hookspecs import WeightsRequest, hookimpl
 from inference_pio.host import Host
-from inference_pio.installed import collect
-from inference_pio.records import PluginState
 
-from .conftest import PLUGIN_SOURCE, FakeSite, write_manifest
-
-HostOf = Callable[..., Host]
-
-
-@pytest.fixture
-def host(importable: FakeSite, environment_with: Callable[..., Environment]) -> HostOf:
-    """Build a host that sees the fake site only."""
-
-    def build(environment: Environment | None = None) -> Host:
-        search_path = [str(importable.path)]
-        installed = collect(importlib_metadata.distributions(path=search_path))
-        return Host(build_index(installed, environment=environment or environment_with(), search_path=search_path))
-
-    return build
-
-
-@pytest.fixture
-def add(importable: FakeSite, manifest_data: dict[str, Any]) -> Callable[..., Path]:
-    """Add a model plugin with a package of its own, so that tests do not share modules."""
-
-    def build(name: str = "qwen3", **options: Any) -> Path:
-        options.setdefault("manifest", manifest_data)
-        return importable.add_model(name, package=f"acme_{name}", dist=f"acme-{name}", **options)
-
-    return build
+from .conftest import PLUGIN_SOURCE, FakeSite, HostOf, write_manifest
 
 
 def states(host: Host) -> dict[str, str]:
@@ -368,197 +337,3 @@ def test_our_own_errors_of_a_load_pass_through(
 def test_an_unknown_load_option_is_answered_with_the_nearest() -> None:
     with pytest.raises(InvalidOptionError, match=r"no option 'thread'\. Did you mean 'threads'\?"):
         inference_pio.load("anything", thread=2)
-
-
-# Hook plugins
-
-
-def test_hook_plugins_load_at_the_first_hook_in_order_of_names(
-    importable: FakeSite, host: HostOf, seed_manifest: str
-) -> None:
-    source = """
-        from inference_pio import hookimpl
-        @hookimpl
-        def pio_commands():
-            import click
-            return [click.Command(__name__)]
-    """
-    importable.add_hooks("beta", source)
-    importable.add_hooks("alpha", source)
-    here = host()
-    assert [str(record.state) for record in here.hook_plugins()] == ["ready", "ready"]
-    assert [command.name for command in here.hooks.commands()] == ["hooks_of_alpha", "hooks_of_beta"]
-    assert [str(record.state) for record in here.hook_plugins()] == ["loaded", "loaded"]
-
-
-def test_a_broken_hook_plugin_is_contained_and_shown(
-    importable: FakeSite, host: HostOf, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
-    importable.add_hooks("bad", "import no_such_lib")
-    importable.add_hooks(
-        "good",
-        """
-        from inference_pio import hookimpl
-        @hookimpl
-        def pio_doctor_checks():
-            return [pio_doctor_checks]
-        """,
-    )
-    importable.add_hooks(
-        "half",
-        """
-        from inference_pio import hookimpl
-        @hookimpl
-        def pio_doctor_checks(): return [len]
-        @hookimpl
-        def pio_commands(surprise): return []
-        """,
-    )
-    here = host()
-    assert [check.__module__ for check in here.hooks.doctor_checks()] == ["hooks_of_good"]
-    assert {r.name: str(r.state) for r in here.hook_plugins()} == {"bad": "failed", "good": "loaded", "half": "failed"}
-    assert "plugin 'bad' (acme-bad 1.0) failed to import: No module named 'no_such_lib'" in caplog.text
-    with pytest.raises(inference_pio.InferencePioError, match="'bad'"):
-        here.hooks.resolve_weights(WeightsRequest(entry=inference_pio_entry(), cache_dir=tmp_path))
-
-
-def test_ctrl_c_during_the_first_hook_costs_no_hook_plugin(importable: FakeSite, host: HostOf, tmp_path: Path) -> None:
-    source = """
-        from inference_pio import hookimpl
-        @hookimpl
-        def pio_commands():
-            import click
-            return [click.Command(__name__)]
-    """
-    importable.add_hooks("alpha", source)
-    once = tmp_path / "once"
-    importable.add_hooks(
-        "beta",
-        f"""
-        import pathlib
-        if not pathlib.Path({str(once)!r}).exists():
-            pathlib.Path({str(once)!r}).touch()
-            raise KeyboardInterrupt
-        """,
-    )
-    importable.add_hooks("gamma", source)
-    importable.add_hooks("omega", "1 / 0")
-    here = host()
-    with pytest.raises(KeyboardInterrupt):
-        here.hooks.commands()
-    assert [command.name for command in here.hooks.commands()] == ["hooks_of_alpha", "hooks_of_gamma"]
-    assert [str(record.state) for record in here.hook_plugins()] == ["loaded", "loaded", "loaded", "failed"]
-    with pytest.raises(inference_pio.InferencePioError, match="'omega'"):
-        here.hooks.resolve_weights(WeightsRequest(entry=inference_pio_entry(), cache_dir=tmp_path))
-
-
-def inference_pio_entry() -> Any:
-    from inference_pio.manifest import WeightsEntry
-
-    return WeightsEntry(id="a", source="s3:x")
-
-
-def test_an_invalid_model_and_failed_hooks_of_one_name_are_kept_apart(
-    importable: FakeSite, add: Callable[..., Path], host: HostOf
-) -> None:
-    add("both", manifest="{")
-    importable.add_hooks("both", "1 / 0", dist="acme-both-hooks")
-    here = host()
-    here.hooks.doctor_checks()
-    assert states(here) == {"both": "invalid"}
-    assert here.hook_plugins()[0].state is PluginState.FAILED
-
-
-def test_a_models_own_hooks_count_once_it_is_loaded(add: Callable[..., Path], host: HostOf, seed_manifest: str) -> None:
-    from inference_pio.manifest import parse_manifest
-
-    hook = "    @hookimpl\n    def pio_choose_device(self): return self.name\n    def cleanup"
-    add(source="from inference_pio import hookimpl\n" + PLUGIN_SOURCE.replace("    def cleanup", hook))
-    here = host()
-    manifest = parse_manifest(seed_manifest)
-    assert here.hooks.choose_device(manifest, None) == "cpu"
-    here.plugin("qwen3")
-    assert here.hooks.choose_device(manifest, None) == "qwen3"
-
-
-# Pulling weights
-
-
-class Store:
-    """A source of weights whose use is counted."""
-
-    def __init__(self, path: Path, *, present: bool) -> None:
-        self.path = path
-        self.present = present
-        self.requests: list[WeightsRequest] = []
-
-    @hookimpl
-    def pio_resolve_weights(self, request: WeightsRequest) -> Path:
-        self.requests.append(request)
-        return self.path
-
-    @hookimpl
-    def pio_weights_present(self) -> bool:
-        return self.present
-
-
-@pytest.fixture
-def gated(manifest_data: dict[str, Any]) -> dict[str, Any]:
-    entry = {"id": "q4", "source": "s3:q4", "license": "Gemma terms", "license_url": "https://terms", "consent": True}
-    return manifest_data | {"weights": [entry, {"id": "free", "source": "s3:free", "license": "MIT"}]}
-
-
-def test_pull_fetches_without_importing_the_model(
-    add: Callable[..., Path], host: HostOf, site: FakeSite, gated: dict[str, Any], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setenv("INFERENCE_PIO_CACHE_DIR", str(tmp_path / "cache"))
-    add(manifest=gated)
-    here = host()
-    store = Store(tmp_path, present=False)
-    here.hooks.register(store, "store")
-    assert here.pull("qwen3", "free", offline=True) == tmp_path
-    (request,) = store.requests
-    assert (request.entry.id, request.offline, request.cache_dir) == ("free", True, tmp_path / "cache")
-    assert site.executed == []
-
-
-def test_pull_asks_for_consent_before_a_download_only(
-    add: Callable[..., Path], host: HostOf, gated: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add(manifest=gated)
-    here = host()
-    store = Store(tmp_path, present=False)
-    here.hooks.register(store, "store")
-    with pytest.raises(LicenseNotAcceptedError) as caught:
-        here.pull("qwen3")
-    said = str(caught.value)
-    assert all(part in said for part in ("Gemma terms", "https://terms", "--accept-license", "accept_license=True"))
-    assert store.requests == []
-    assert here.pull("qwen3", accept_license=True) == tmp_path
-    store.present = True
-    assert here.pull("qwen3") == tmp_path
-    store.present = False
-    monkeypatch.setenv("INFERENCE_PIO_ACCEPT_LICENSE", "1")
-    assert here.pull("qwen3") == tmp_path
-
-
-def test_pull_serves_another_machine_too_but_no_broken_or_disabled_plugin(
-    add: Callable[..., Path], host: HostOf, importable: FakeSite, gated: dict[str, Any], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setenv("INFERENCE_PIO_DISABLE", "off")
-    add("large", manifest=gated | {"required_memory_gb": 10_000})
-    add("bad", manifest="{")
-    add("off", manifest=gated)
-    for dist in ("acme-a", "acme-b"):
-        importable.add_model("twin", dist=dist, package=dist.replace("-", "_"), manifest=gated)
-    here = host()
-    here.hooks.register(Store(tmp_path, present=True), "store")
-    assert here.pull("large") == tmp_path
-    with pytest.raises(ManifestError):
-        here.pull("bad")
-    with pytest.raises(ManifestError, match="claimed more than once"):
-        here.pull("twin")
-    with pytest.raises(PluginUnavailableError):
-        here.pull("off")
