@@ -113,7 +113,7 @@ def _error(name):
         return ContextLengthError(50, 40)
     if name == "UnknownPluginError":
         return inference_pio.errors.UnknownPluginError("exho", nearest=["echo"])
-    kind = getattr(inference_pio.errors, name, None) or getattr(builtins, name, RuntimeError)
+    kind = getattr(inference_pio.errors, name, getattr(builtins, name, RuntimeError))
     return kind(f"told to raise {name}")
 
 
