@@ -108,6 +108,8 @@ def _advice(record: PluginRecord, reference: EntryPointRef, error: BaseException
     match missing.split("."):
         case ["inference_pio", "models", model, *_]:
             return f"Install or update it: pip install -U inference-pio-{canonical_name(model)}"
+        case ["inference_pio", "models"]:  # the folder that model plugins share, so it comes with the first of them
+            return "It builds on another model, and none is installed: see inference-pio-… in its requirements"
         case ["inference_pio", "runtime", *_]:
             return "Install or update it: pip install -U inference-pio-runtime"
         case ["inference_pio", *_]:

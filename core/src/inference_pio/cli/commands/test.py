@@ -44,8 +44,8 @@ def command(ctx: click.Context, name: str, parity: bool, keyword: str | None, py
     if parity:
         require_module("transformers", "transformers", "comparing with transformers")
     chosen = " and ".join(f"({part})" for part in ("parity" if parity else None, keyword) if part)
-    # The root: -k also looks at the names of the folders between it and a test, and a path may well contain "parity".
-    arguments = [str(folder), f"--rootdir={folder}", *(["-k", chosen] if chosen else []), *pytest_args]
+    # Cut there: -k looks at the names of all folders that pytest walks through, and a path may well contain "parity".
+    arguments = [str(folder), f"--confcutdir={folder}", *(["-k", chosen] if chosen else []), *pytest_args]
     ctx.exit(_run_pytest(arguments))
 
 
