@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from . import settings
+from .cores import usable_cores
 from .hookspecs import DoctorFinding
 from .memory import GIGABYTE, machine_memory
 from .records import PluginRecord, PluginState
@@ -87,13 +88,6 @@ def _machine() -> DoctorFinding:
         fix="" if known else "Memory gates are skipped here; keep an eye on it yourself",
         data={"cores": cores, "memory_bytes": memory.total, "available_bytes": memory.available},
     )
-
-
-def usable_cores() -> int:
-    """Return how many CPU cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cache(folder: Path) -> DoctorFinding:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .control_groups import groups_around, read_number, read_text
+
 GIGABYTE = 1_000_000_000
 """Bytes; manifests count in powers of ten."""
+
+_FILES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", "inactive_file"),
+}
+"""By version of the control groups: the limit, what is used, and the part of it that can be had back at once."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ def _least(known: int | None, other: int) -> int:
 
 def _meminfo(path: Path) -> dict[str, int]:
     sizes: dict[str, int] = {}
-    for line in _text(path).splitlines():
+    for line in read_text(path).splitlines():
         name, _, rest = line.partition(":")
         words = rest.split()
         if words and words[0].isdigit():
@@ -62,56 +71,23 @@ def _physical_bytes() -> int | None:
         return None
 
 
-def _group_limits(root: Path) -> list[tuple[int, int]]:
-    """Return ``(limit, used)`` in bytes of every control group around this process that has a limit."""
-    found = []
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if number == "0" and not controllers:
-            found += _limits_upwards(root / "sys/fs/cgroup", path, "memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            base = root / "sys/fs/cgroup/memory"
-            found += _limits_upwards(
-                base, path, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
-            )
-    return found
-
-
-def _limits_upwards(base: Path, path: str, limit_file: str, used_file: str, cache_key: str) -> list[tuple[int, int]]:
-    """Read a group and its parents: the tightest counts.
-
-    Inside a container the path may be the host's, which is not mounted; the base itself is then the container's group.
-    """
-    found = []
-    parts = [part for part in path.split("/") if part not in ("", "..")]
-    for depth in range(len(parts), -1, -1):
-        folder = base.joinpath(*parts[:depth])
-        limit = _number(_text(folder / limit_file))
+def _group_limits(root: Path) -> Iterator[tuple[int, int]]:
+    """Yield ``(limit, used)`` in bytes of every control group around this process that has a limit."""
+    for group in groups_around(root, "memory"):
+        limit_file, used_file, cache_key = _FILES[group.version]
+        limit = read_number(group.folder / limit_file)
         if limit is None:  # no such folder, or "max"
             continue
-        used = _number(_text(folder / used_file)) or 0
-        found.append((limit, max(used - _stat(folder / "memory.stat", cache_key), 0)))
-    return found
+        used = read_number(group.folder / used_file) or 0
+        yield limit, max(used - _stat(group.folder / "memory.stat", cache_key), 0)
 
 
 def _stat(path: Path, key: str) -> int:
-    for line in _text(path).splitlines():
+    for line in read_text(path).splitlines():
         name, _, value = line.partition(" ")
         if name == key:
-            return _number(value) or 0
+            return int(value) if value.isdigit() else 0
     return 0
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.strip().isdigit() else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _windows_memory() -> Memory:

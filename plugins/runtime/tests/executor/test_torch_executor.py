@@ -229,7 +229,7 @@ def test_a_device_that_is_not_here_is_refused_with_a_way_out(name):
 
 
 def test_threads_are_set_for_the_whole_process():
-    from inference_pio.runtime.cores import available_cores
+    from inference_pio.cores import usable_cores
 
     before = torch.get_num_threads()
     try:
@@ -238,6 +238,6 @@ def test_threads_are_set_for_the_whole_process():
         TorchExecutor(model, vocab_size=2, max_context=2, threads=3)  # type: ignore[arg-type]  # all it looks at
         assert torch.get_num_threads() == 3
         TorchExecutor(model, vocab_size=2, max_context=2)  # type: ignore[arg-type]  # as above
-        assert torch.get_num_threads() == available_cores() <= (os.cpu_count() or 1)
+        assert torch.get_num_threads() == usable_cores() <= (os.cpu_count() or 1)
     finally:
         torch.set_num_threads(before)

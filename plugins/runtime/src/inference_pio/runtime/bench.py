@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from inference_pio.cores import usable_cores
 from inference_pio.errors import PluginLoadError
 from inference_pio.generation import GenerationStats, LoadOptions, ProgressCallback
 from inference_pio.host import default_host
 
 from .causal_lm import CausalLMPlugin
-from .cores import available_cores
 
 if TYPE_CHECKING:
     from inference_pio.interfaces import ModelPlugin
@@ -85,7 +85,7 @@ def run_bench(
     """
     host = default_host()
     host.pull(plugin_name, weights, accept_license=accept_license, progress=progress)  # a download is not loading
-    threads = threads or available_cores()
+    threads = threads or usable_cores()
     options = LoadOptions(
         weights=weights, device=device, dtype=dtype, threads=threads, accept_license=accept_license, progress=progress
     )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 
+from inference_pio.cores import usable_cores
 from inference_pio.hookspecs import DoctorFinding
-
-from .cores import available_cores
 
 
 def check_cores() -> DoctorFinding:
     """CPU cores that models run on, against what the machine has."""
-    usable, machine = available_cores(), os.cpu_count() or 1
+    usable, machine = usable_cores(), os.cpu_count() or 1
     forced = os.environ.get("OMP_NUM_THREADS")
     data = {"usable": usable, "machine": machine, "OMP_NUM_THREADS": forced}
     if usable < machine:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from inference_pio.cores import usable_cores
 from inference_pio.errors import CacheFullError, InvalidOptionError, NotLoadedError
 
-from .cores import available_cores
 from .step import Step
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class TorchExecutor:
         self.caches: list[LayerCache] = []
         self.lengths: NDArray[np.int64] = np.zeros(0, np.int64)
         self.context = 0
-        torch.set_num_threads(threads or available_cores())
+        torch.set_num_threads(threads or usable_cores())
 
     def allocate(self, slots: int, context: int) -> None:
         """See ``Executor``; memory is taken as slots and places are first used."""

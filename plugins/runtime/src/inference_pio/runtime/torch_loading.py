@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, cast
 
-from .cores import available_cores
+from inference_pio.cores import usable_cores
+
 from .optimizations import apply_optimizations
 from .torch_executor import TorchExecutor, choose_dtype, open_device
 from .weight_loading import build_empty, load_weights
@@ -33,7 +34,7 @@ def build_torch_executor(request: ExecutorRequest) -> TorchExecutor:
     model = cast("Decoder", build_empty(lambda: plugin.build_model(config), device=device, dtype=dtype))
     applied = apply_optimizations(model, plugin.optimizations(), options.disabled_optimizations, config)
     logger.debug("%s: optimizations applied: %s", request.plugin_name, ", ".join(applied) or "none")
-    threads = options.threads or available_cores()
+    threads = options.threads or usable_cores()
     weight_map = plugin.weight_map(config, request.checkpoint.format)
     load_weights(model, request.checkpoint, weight_map, threads=threads, progress=options.progress)
     return TorchExecutor(
