@@ -36,3 +36,21 @@ def test_bars_that_start_under_the_guard_leave_standard_output_as_it_was(monkeyp
         bars.start()
     bars.stop()
     assert sys.stdout is before
+
+
+def test_what_compiled_code_prints_stays_out_of_a_command_s_results(site: FakeSite) -> None:
+    # The C library keeps it in a buffer of its own, and would write it out at the end of the process.
+    done = site.run(
+        """
+        import ctypes
+        from inference_pio.cli.results import results_only
+        with results_only() as out:
+            out.write("result")
+            ctypes.CDLL(None).printf(b"noise")
+            print("python")
+        """,
+        PYTHONUNBUFFERED="",
+    )
+    assert done.stdout == "result"
+    assert "noise" in done.stderr
+    assert "python" in done.stderr

@@ -15,19 +15,24 @@ def stdout_to_stderr() -> Iterator[None]:
     Both ways are covered: ``print`` goes through ``sys.stdout``, compiled libraries write to file descriptor 1. Both
     are the whole process's, so other threads' output takes the same way for the time being.
     """
-    with contextlib.redirect_stdout(sys.stderr), _descriptor_one_to_two():
+    with contextlib.redirect_stdout(sys.stderr), descriptor_one_to_two():
         yield
 
 
 @contextlib.contextmanager
-def _descriptor_one_to_two() -> Iterator[None]:
+def descriptor_one_to_two() -> Iterator[int | None]:
+    """Let file descriptor 1 lead to where 2 does.
+
+    Yields:
+        A descriptor of the real standard output; ``None`` where there is none, and then nothing is moved.
+    """
     saved: int | None = None
     with contextlib.suppress(OSError, ValueError):  # no such descriptor: a daemon, or a window without a console
         _flush(sys.__stdout__)
         saved = os.dup(1)
         os.dup2(2, 1)
     try:
-        yield
+        yield saved
     finally:
         if saved is not None:
             with contextlib.suppress(OSError, ValueError):

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
+from ..stdout_guard import descriptor_one_to_two
 from .terminal import is_terminal
 
 
@@ -24,16 +25,10 @@ def results_only() -> Iterator[TextIO]:
     if is_terminal(sys.stdout) or not _is_descriptor(sys.stdout, 1):
         yield sys.stdout
         return
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    out = os.fdopen(kept, "w", encoding="utf-8", errors="replace", newline="")
-    try:
-        yield out
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        out.close()
+    with descriptor_one_to_two() as real:
+        assert real is not None, "standard output is descriptor 1"
+        with os.fdopen(real, "w", encoding="utf-8", errors="replace", newline="", closefd=False) as out:
+            yield out
 
 
 def open_standard_streams() -> None:
