@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import io
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 import click
 
 from .. import __version__
+from ..names import nearest_names
 from . import commands, logs
 from .command import CONTEXT_SETTINGS, State, global_options, write_block
 from .failures import EXIT_CODES, report
@@ -79,7 +79,7 @@ class App(click.Group):
     def _suggestion(self, ctx: click.Context, name: str) -> str:
         if name in plugin_names():
             return f"It is a model; run it: inference-pio run {name}"
-        nearest = difflib.get_close_matches(name, self.list_commands(ctx), n=2)
+        nearest = nearest_names(name, self.list_commands(ctx), limit=2)
         return f"Did you mean {' or '.join(map(repr, nearest))}?" if nearest else "See: inference-pio --help"
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
+from ...names import nearest_names
 from ..terminal import note
 from ..units import readable_stats
 
@@ -58,7 +58,7 @@ class SlashCommands:
         word, _, argument = line.strip().partition(" ")
         action = self._actions.get(word)
         if action is None:
-            nearest = difflib.get_close_matches(word, WORDS, n=1)
+            nearest = nearest_names(word, WORDS, limit=1)
             hint = f"Did you mean {nearest[0]}?" if nearest else "/help lists them."
             raise UsageError(f"there is no command {word}. {hint} To say it to the model, put a space before it.")
         return action(argument.strip())
