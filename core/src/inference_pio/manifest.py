@@ -24,7 +24,6 @@ MANIFEST_NAME = "plugin_manifest.json"
 SCHEMA_VERSION = 1
 
 NonEmpty = Annotated[str, Meta(min_length=1)]
-Gigabytes = Annotated[float, Meta(ge=0, description="Gigabytes of 1e9 bytes.")]
 Specifier = Annotated[str, Meta(description="PEP 440 version specifier, for example '>=2.0.0'; empty accepts all.")]
 
 

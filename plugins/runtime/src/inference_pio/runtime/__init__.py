@@ -6,5 +6,3 @@ share one key head, C head width, D model width, F MLP width, V vocabulary, N ca
 
 Importing this package imports neither torch nor transformers; the modules that need torch say so.
 """
-
-__version__ = "0.1.0"
