@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -57,8 +58,7 @@ def read_vocabulary(metadata: Mapping[str, Any], source: str) -> GGUFVocabulary:
     if "" in tokens:  # llama.cpp's name for a token without spelling
         tokens = [token or f"[EMPTY_{token_id}]" for token_id, token in enumerate(tokens)]
     if len(set(tokens)) != len(tokens):
-        seen: set[str] = set()
-        twice = next(token for token in tokens if token in seen or seen.add(token))  # type: ignore[func-returns-value]  # set.add gives None
+        (twice, _), *_ = Counter(tokens).most_common(1)
         raise TokenizerError(f"{source} is damaged: token {twice!r} appears twice in its vocabulary")
     types = _array(metadata, "token_type", source, int, length=len(tokens)) or [1] * len(tokens)
     return GGUFVocabulary(
