@@ -45,12 +45,17 @@ def disk_errors(folder: Path, n_bytes: int | None = None) -> Iterator[None]:
     except WeightsError:
         raise
     except OSError as error:
-        if error.errno in _FULL:
+        if is_disk_full(error):
             raise DownloadError(disk_full(folder, n_bytes)) from error
         raise DownloadError(
             f"the cache folder {folder} cannot be used: {error.strerror or error}. Check its permissions, or set "
             "INFERENCE_PIO_CACHE_DIR to another folder."
         ) from error
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that there is no space left, or no quota."""
+    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def disk_full(folder: Path, n_bytes: int | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from inference_pio.errors import DownloadError, InferencePioError, WeightsNotFoundError
 
-from .disk import disk_full
+from .disk import disk_full, is_disk_full
 
 if TYPE_CHECKING:
     from .reporting import Reporter
@@ -104,7 +103,7 @@ def _translated(source: HubSource, staging: Path, error: Exception) -> Exception
 
     what = f"hf:{source.repo}@{source.revision}" + (f"/{source.file}" if source.file else "")
     reason = _reason(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         return DownloadError(disk_full(staging, None))
     if isinstance(error, GatedRepoError):
         return DownloadError(
