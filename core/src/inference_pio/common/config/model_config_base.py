@@ -34,7 +34,7 @@ IGNORABLE_KEYS: frozenset[str] = frozenset(
         "attention_dropout", "initializer_range", "pretraining_tp", "gradient_checkpointing", "hidden_dropout",
         "use_cache", "_attn_implementation_autoset", "chunk_size_feed_forward", "output_attentions",
         "output_hidden_states", "return_dict", "is_encoder_decoder", "problem_type", "id2label", "label2id",
-        "transformers.js_config", "is_llama_config", "rope_interleaved", "vllm_config", "cache_implementation",
+        "transformers.js_config", "is_llama_config", "vllm_config", "cache_implementation",
         # Would select code in other hosts; here a checkpoint is data and nothing in it selects code.
         "auto_map", "custom_pipelines", "trust_remote_code",
     }

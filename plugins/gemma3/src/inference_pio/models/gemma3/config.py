@@ -49,10 +49,8 @@ class Gemma3Config(BaseConfig):
         final_logit_softcapping: The same for the logits; Gemma 3 has none.
     """
 
-    # The vision tower's settings of multimodal checkpoints do not reach the text model; the flag is checked below.
-    ignorable_keys: ClassVar[frozenset[str]] = BaseConfig.ignorable_keys | {
-        "_sliding_window_pattern", "use_bidirectional_attention",
-    }  # fmt: skip
+    # Read below: it must be false.
+    ignorable_keys: ClassVar[frozenset[str]] = BaseConfig.ignorable_keys | {"use_bidirectional_attention"}
 
     vocab_size: int = 262144
     max_position_embeddings: int = 32768
@@ -124,6 +122,9 @@ class Gemma3Config(BaseConfig):
             raise ConfigError("use_bidirectional_attention: an embedding model, not a decoder")
         require_sizes(data, *SIZES)
         flat = dict(data)
+        pattern = flat.pop("_sliding_window_pattern", None)  # transformers 5's name; layer_types has the last word
+        if pattern is not None:
+            flat.setdefault("sliding_window_pattern", pattern)
         by_kind = flat.pop("rope_parameters", None) or {}
         if not isinstance(by_kind, Mapping) or set(by_kind) - {FULL, SLIDING}:
             raise ConfigError(f"rope_parameters must have {FULL!r} and {SLIDING!r}, each with its own, not {by_kind!r}")

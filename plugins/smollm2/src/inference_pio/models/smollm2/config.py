@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from inference_pio import BaseConfig
 from inference_pio.errors import ConfigError
@@ -34,6 +34,9 @@ class SmolLM2Config(BaseConfig):
         attention_bias: Query, key, value and output projections have a bias.
         mlp_bias: The MLP's projections have a bias.
     """
+
+    # Read below, where it must be false.
+    ignorable_keys: ClassVar[frozenset[str]] = BaseConfig.ignorable_keys | {"rope_interleaved"}
 
     vocab_size: int = 49152
     max_position_embeddings: int = 8192
