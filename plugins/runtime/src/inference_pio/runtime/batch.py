@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,12 @@ class TokenBatch:
             raise ValueError("tokens, slots and positions must be vectors of one length")
         if len(self.tokens) == 0:
             raise ValueError("a batch needs at least one token")
+
+    @cached_property
+    def spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """First row and number of rows of each sequence in the batch, (n,) int64 each."""
+        starts = np.flatnonzero(np.diff(self.slots, prepend=-1))
+        return starts, np.diff(starts, append=len(self.slots))
 
     @classmethod
     def of_sequence(cls, tokens: list[int] | NDArray[np.int64], *, start: int = 0, slot: int = 0) -> TokenBatch:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 if TYPE_CHECKING:
@@ -50,8 +49,7 @@ class Step:
         self.tokens = torch.from_numpy(batch.tokens).to(device)
         self.positions = torch.from_numpy(batch.positions).to(device)
         self.longest = int(batch.positions.max())
-        starts = np.flatnonzero(np.diff(batch.slots, prepend=-1))
-        lengths = np.diff(starts, append=len(batch.slots))
+        starts, lengths = batch.spans
         self.chunks = [
             Chunk(int(first), int(length), int(batch.slots[first]), int(batch.positions[first]))
             for first, length in zip(starts, lengths, strict=True)
@@ -63,7 +61,15 @@ class Step:
         self.single_rows = torch.from_numpy(singles).to(device)
         self.is_all_single = len(singles) == len(batch.tokens)
         self._rotary: dict[int, tuple[Tensor, Tensor]] = {}
+        # By window, which layers of one kind share.
         self._masks: dict[tuple[int | None, Chunk | None], Tensor | None] = {}
+        self._counts: dict[int | None, list[int]] = {}
+        self._places: dict[int | None, Tensor] = {}
+
+    @cached_property
+    def slots_needed(self) -> int:
+        """One more than the highest slot of the single tokens."""
+        return max(self.single_slots) + 1
 
     @cached_property
     def slot_index(self) -> Tensor | slice:
@@ -78,10 +84,18 @@ class Step:
         """Slots of the single tokens, (B,) int64."""
         return torch.tensor(self.single_slots, device=self.device)
 
-    @cached_property
-    def position_tensor(self) -> Tensor:
-        """Positions of the single tokens, (B,) int64."""
-        return torch.tensor(self.single_positions, device=self.device)
+    def single_counts(self, window: int | None) -> list[int]:
+        """How many cached tokens each single token sees, itself included."""
+        if window not in self._counts:
+            self._counts[window] = [min(p + 1, window or p + 1) for p in self.single_positions]
+        return self._counts[window]
+
+    def single_places(self, window: int | None) -> Tensor:
+        """Where the single tokens go in a cache, (B,) int64: their positions, in a ring of W places modulo W."""
+        if window not in self._places:
+            positions = torch.tensor(self.single_positions, device=self.device)
+            self._places[window] = positions if window is None else positions % window
+        return self._places[window]
 
     def rotary(self, rotary: RotaryEmbedding) -> tuple[Tensor, Tensor]:
         """Cosine and sine of every row, each (M, 1, C/2); layers that share a rotary embedding share the tables."""
@@ -93,7 +107,7 @@ class Step:
         """Which cached places the single tokens see, (B, 1, 1, S) bool; ``None`` when they all see all of them."""
         key = (window, None)
         if key not in self._masks:
-            counts = [min(p + 1, window or p + 1) for p in self.single_positions]
+            counts = self.single_counts(window)
             longest = max(counts)
             if min(counts) == longest:
                 self._masks[key] = None

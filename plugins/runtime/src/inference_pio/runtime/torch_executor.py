@@ -133,9 +133,8 @@ class TorchExecutor:
             raise CacheFullError(f"slot {wrong} is not among the {len(self.lengths)} allocated ones")
         if batch.positions.max() >= self.context:
             raise CacheFullError(f"position {batch.positions.max()} is outside the context of {self.context} tokens")
-        starts = np.flatnonzero(np.diff(batch.slots, prepend=-1))
+        starts, lengths = batch.spans
         slots = batch.slots[starts]
-        lengths = np.diff(starts, append=len(batch.slots))
         expected = np.repeat(self.lengths[slots] - starts, lengths) + np.arange(len(batch.slots))
         if len(set(slots.tolist())) != len(slots) or not np.array_equal(batch.positions, expected):
             raise ValueError("a slot's tokens must stand together and continue its sequence without a gap")

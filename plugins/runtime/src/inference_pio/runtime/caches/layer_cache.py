@@ -75,7 +75,6 @@ class LayerCache(ABC):
         self.keys = self.keys.new_empty(0, heads, min(FIRST_PLACES, self.limit), width)
         self.values = torch.empty_like(self.keys)
 
-    @abstractmethod
     def extend_singles(self, step: Step, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add one token to each of B sequences.
 
@@ -85,8 +84,21 @@ class LayerCache(ABC):
             values: (B, K, C).
 
         Returns:
-            Keys and values to attend to, (B, K, S, C); ``step.single_mask(window)`` says which places count.
+            Keys and values to attend to, (B, K, S, C), S being the longest sequence or the window;
+            ``step.single_mask(window)`` says which places count.
         """
+        length = max(step.single_counts(self.window))
+        self.reserve(step.slots_needed, length)
+        if len(step.single_slots) == 1:  # plain slices cost a third of indexed writes, and this is every step of a chat
+            slot, place = step.single_slots[0], step.single_positions[0]
+            place = place if self.window is None else place % self.window
+            self.keys[slot, :, place] = keys[0]
+            self.values[slot, :, place] = values[0]
+        else:
+            places = step.single_places(self.window)
+            self.keys[step.slot_tensor, :, places] = keys
+            self.values[step.slot_tensor, :, places] = values
+        return self.keys[step.slot_index, :, :length], self.values[step.slot_index, :, :length]
 
     @abstractmethod
     def extend_chunk(self, chunk: Chunk, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,28 +113,9 @@ class LayerCache(ABC):
             Keys and values to attend to, (K, S, C); ``step.chunk_mask(chunk, window)`` says which places count.
         """
 
-    def _write_singles(self, step: Step, places: Tensor, keys: Tensor, values: Tensor) -> None:
-        self.keys[step.slot_tensor, :, places] = keys
-        self.values[step.slot_tensor, :, places] = values
-
-    def _read_singles(self, step: Step, length: int) -> tuple[Tensor, Tensor]:
-        return self.keys[step.slot_index, :, :length], self.values[step.slot_index, :, :length]
-
 
 class FullCache(LayerCache):
     """Remembers every token: place = position."""
-
-    def extend_singles(self, step: Step, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """See ``LayerCache``; S is the longest sequence."""
-        longest = max(step.single_positions) + 1
-        self.reserve(max(step.single_slots) + 1, longest)
-        if len(step.single_slots) == 1:  # plain slices cost a third of indexed writes, and this is every step of a chat
-            slot, place = step.single_slots[0], step.single_positions[0]
-            self.keys[slot, :, place] = keys[0]
-            self.values[slot, :, place] = values[0]
-        else:
-            self._write_singles(step, step.position_tensor, keys, values)
-        return self._read_singles(step, longest)
 
     def extend_chunk(self, chunk: Chunk, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """See ``LayerCache``; S counts from position 0."""
@@ -152,18 +145,6 @@ class RollingCache(LayerCache):
     ) -> None:
         super().__init__(heads=heads, width=width, limit=min(window, limit), device=device, dtype=dtype)
         self.window: int = window
-
-    def extend_singles(self, step: Step, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """See ``LayerCache``; S is at most W."""
-        longest = min(max(step.single_positions) + 1, self.window)
-        self.reserve(max(step.single_slots) + 1, longest)
-        if len(step.single_slots) == 1:
-            slot, place = step.single_slots[0], step.single_positions[0] % self.window
-            self.keys[slot, :, place] = keys[0]
-            self.values[slot, :, place] = values[0]
-        else:
-            self._write_singles(step, step.position_tensor % self.window, keys, values)
-        return self._read_singles(step, longest)
 
     def extend_chunk(self, chunk: Chunk, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """See ``LayerCache``; S is T and up to W - 1 tokens before the chunk."""
