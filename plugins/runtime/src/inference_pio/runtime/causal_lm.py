@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import operator
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -276,7 +275,7 @@ class CausalLMPlugin(TextModelPlugin):
             raise InvalidOptionError("system: only a chat template has a place for it, and none is used here")
         if isinstance(prompt, str):
             return self._generation(prompt, self.tokenize(prompt), options)
-        return self._generation(None, _token_ids(prompt), options)
+        return self._generation(None, prompt, options)
 
     def _of_messages(self, messages: Sequence[Message], options: Mapping[str, Any]) -> TextGeneration:
         text = self.apply_chat_template(messages)
@@ -284,7 +283,7 @@ class CausalLMPlugin(TextModelPlugin):
         return self._generation(text, self.tokenize(text, add_special_tokens=False), options, messages)
 
     def _generation(
-        self, text: str | None, ids: list[int], options: Mapping[str, Any], messages: Sequence[Message] = ()
+        self, text: str | None, ids: Sequence[int], options: Mapping[str, Any], messages: Sequence[Message] = ()
     ) -> TextGeneration:
         from .text_generation import TextGeneration
 
@@ -294,9 +293,9 @@ class CausalLMPlugin(TextModelPlugin):
         assert hooks is not None
         chosen = sampling_options(options).over(self.sampling_defaults)
         validate_sampling(chosen, engine.executor.vocab_size)
-        engine.check_prompt(ids)
+        prompt_ids = tuple(engine.check_prompt(ids))
         request = GenerationRequest(
-            plugin_name=self.name, prompt=text, prompt_ids=tuple(ids), options=chosen, messages=tuple(messages)
+            plugin_name=self.name, prompt=text, prompt_ids=prompt_ids, options=chosen, messages=tuple(messages)
         )
         # The configuration often names only one of them: the end of a text, but not the end of a turn.
         ends = sorted(tokenizer.end_token_ids.union(config.eos_token_ids))
@@ -350,13 +349,6 @@ def _check_load_options(options: LoadOptions) -> None:
         value = getattr(options, name)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
             raise InvalidOptionError(f"{name} = {value!r}: must be a whole number of at least {least}")
-
-
-def _token_ids(prompt: Sequence[int]) -> list[int]:
-    try:
-        return [operator.index(token) for token in prompt]  # not int(): it would cut 1.5 and read "1"
-    except TypeError as error:
-        raise InvalidOptionError(f"a prompt is a text or a sequence of token ids: {error}") from error
 
 
 def _chat_template(tokenizer: Tokenizer) -> ChatTemplate | None:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_WHAT_IDS_ARE = "a sequence of token ids is a plain sequence of whole numbers"
+
 
 class Engine:
     """Runs any number of requests on one executor; safe to use from several threads.
@@ -190,11 +192,9 @@ class Engine:
         try:
             known = np.asarray(token_ids)
         except ValueError as error:  # rows of different lengths
-            raise InvalidOptionError(f"token ids are a plain sequence of whole numbers: {error}") from error
+            raise InvalidOptionError(f"{_WHAT_IDS_ARE}: {error}") from error
         if known.ndim != 1 or known.dtype.kind not in "iu":
-            raise InvalidOptionError(
-                f"token ids are a plain sequence of whole numbers, not {known.dtype} of shape {known.shape}"
-            )
+            raise InvalidOptionError(f"{_WHAT_IDS_ARE}, not {known.dtype} of shape {known.shape}")
         lowest, highest = known.min(), known.max()
         if lowest < 0 or highest >= self.executor.vocab_size:
             wrong = lowest if lowest < 0 else highest
