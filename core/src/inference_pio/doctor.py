@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from . import settings
 from .cores import usable_cores
+from .file_sizes import size_of
 from .hookspecs import DoctorFinding
 from .memory import GIGABYTE, machine_memory
 from .records import PluginRecord, PluginState
@@ -91,7 +92,7 @@ def _machine() -> DoctorFinding:
 
 
 def _cache(folder: Path) -> DoctorFinding:
-    size = sum(_sizes(folder))
+    size = size_of(folder)
     writable = _is_writable(folder)
     return DoctorFinding(
         name="cache",
@@ -113,15 +114,6 @@ def _is_writable(folder: Path) -> bool:
             return False
         return stat.S_ISDIR(found.st_mode) and os.access(path, os.W_OK)
     return False
-
-
-def _sizes(folder: Path) -> Iterator[int]:
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                yield os.lstat(f"{place}/{name}").st_size
-            except OSError:  # gone meanwhile
-                continue
 
 
 def _libraries(host: Host) -> Iterator[DoctorFinding]:

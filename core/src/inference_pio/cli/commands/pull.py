@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from ..command import build_command
@@ -28,6 +26,7 @@ def command(name: str, weights: str | None, accept_license: bool, offline: bool,
 
     They are verified, and standard output gets their path. Nothing is downloaded when they are there already.
     """
+    from ...file_sizes import size_of
     from ...host import default_host
     from ..loading import pull_weights
     from ..results import results_only
@@ -36,11 +35,6 @@ def command(name: str, weights: str | None, accept_license: bool, offline: bool,
     with results_only() as out:
         path = pull_weights(host, name, weights, accept_license=accept_license, offline=offline)
         if as_json:
-            write_json({"model": host.record(name).name, "path": str(path), "size_bytes": _size_bytes(path)}, out)
+            write_json({"model": host.record(name).name, "path": str(path), "size_bytes": size_of(path)}, out)
         else:
             click.echo(str(path), file=out)
-
-
-def _size_bytes(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from inference_pio.file_sizes import size_of
 from inference_pio.generation import ProgressEvent
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Reporter:
         largest = 0
         while not stop.wait(POLL_SECONDS):
             # The largest so far: downloaders move their files away in the end.
-            size = folder_size(folder)
+            size = size_of(folder)
             if size <= largest:
                 continue
             largest = size
@@ -81,15 +81,3 @@ class Reporter:
             except Exception:  # a bar that breaks must not end a download
                 logger.warning("reporting progress of %s failed", self.label, exc_info=True)
                 return
-
-
-def folder_size(folder: Path) -> int:
-    """Return the bytes in all files below ``folder``, some of which may vanish meanwhile."""
-    total = 0
-    for root, _, files in os.walk(folder):
-        for name in files:
-            try:
-                total += os.stat(os.path.join(root, name)).st_size  # noqa: PTH116, PTH118 - os.walk gives strings
-            except OSError:
-                continue
-    return total
