@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,10 +153,10 @@ def test_saving_leaves_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: p
     path = tmp_path / "config.json"
     TinyConfig(hidden_size=8).save(path)
 
-    def full_disk(self: Path, *_: object, **__: object) -> None:
+    def full_disk(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full_disk)
+    monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(ConfigError, match="No space left"):
         TinyConfig(hidden_size=16).save(path)
     assert json.loads(path.read_bytes())["hidden_size"] == 8

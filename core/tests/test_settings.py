@@ -34,3 +34,14 @@ def test_lists_are_canonical_and_an_empty_allow_list_is_none(monkeypatch: pytest
     monkeypatch.setenv("INFERENCE_PIO_PLUGINS", ",")
     assert settings.allowed_plugins() is None
     assert settings.disabled_plugins() == frozenset()
+
+
+def test_state_belongs_to_the_user_and_to_one_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("INFERENCE_PIO_STATE_DIR", raising=False)
+    assert "inference-pio" in settings.state_dir().parts
+    monkeypatch.setenv("INFERENCE_PIO_STATE_DIR", str(tmp_path / "none"))
+    here = settings.environment_dir()
+    assert here.is_relative_to(tmp_path / "none")
+    assert not here.exists()
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "another"))
+    assert settings.environment_dir() != here

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from .names import canonical_name
@@ -19,6 +20,26 @@ def cache_dir() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("inference-pio", appauthor=False))
+
+
+def state_dir() -> Path:
+    """Folder for what the host remembers: ``INFERENCE_PIO_STATE_DIR``, else the user's. It need not exist."""
+    given = os.environ.get(f"{PREFIX}STATE_DIR", "").strip()
+    if given:
+        return Path(given).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("inference-pio", appauthor=False))
+
+
+def environment_dir() -> Path:
+    """The part of ``state_dir`` that belongs to this Python environment: what holds here need not hold in another."""
+    # Imported where used: completing a word in the shell needs no hash.
+    import hashlib
+
+    # The prefix as it is called, not resolved: two virtual environments may be links to one interpreter.
+    digest = hashlib.sha256(str(Path(sys.prefix)).encode(errors="surrogateescape")).hexdigest()[:12]
+    return state_dir() / "environments" / f"{Path(sys.prefix).name}-{digest}"
 
 
 def is_strict() -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from ...atomic_files import write_atomically
 from ...errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class Session:
         """
         saved = SavedChat(self.model, self.system, [SavedMessage(m["role"], m["content"]) for m in self.messages])  # type: ignore[arg-type]  # add and load keep the roles to these two
         try:
-            _write_atomically(path, msgspec.json.format(msgspec.json.encode(saved), indent=2) + b"\n")
+            write_atomically(path, msgspec.json.format(msgspec.json.encode(saved), indent=2) + b"\n")
         except OSError as error:
             raise UsageError(f"cannot save to {path}: {error.strerror or error}") from error
 
@@ -100,14 +99,3 @@ class Session:
         self.system = saved.system
         self.messages = [{"role": message.role, "content": message.content} for message in saved.messages]
         return saved.model
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,12 +11,12 @@ import dataclasses
 import json
 import logging
 import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ...atomic_files import write_atomically
 from ...errors import ConfigError
 from ...names import nearest_names
 from .field_types import checked_value, field_types
@@ -163,15 +163,10 @@ class BaseConfig:
         Raises:
             ConfigError: The file cannot be written.
         """
-        target = Path(path)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
-            temporary.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
-            temporary.replace(target)
+            write_atomically(Path(path), (json.dumps(self.to_dict(), indent=2) + "\n").encode())
         except (OSError, TypeError) as error:
             raise ConfigError(f"cannot write the configuration {os.fspath(path)}: {error}") from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def _with_nearest(key: str, known: list[str]) -> str:
