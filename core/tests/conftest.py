@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import os
 import subprocess
@@ -229,11 +230,15 @@ def environment_with() -> Callable[..., Environment]:
     return build
 
 
+_numbers = itertools.count()
+
+
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests decide themselves which of our variables are set."""
+def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests decide themselves which of our variables are set; what the host remembers, it remembers for one test."""
     for name in [name for name in os.environ if name.startswith("INFERENCE_PIO_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("INFERENCE_PIO_STATE_DIR", str(tmp_path_factory.getbasetemp() / "state" / str(next(_numbers))))
 
 
 HostOf = Callable[..., Host]

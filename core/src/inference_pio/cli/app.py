@@ -36,8 +36,8 @@ class App(click.Group):
 
     @functools.cached_property
     def builtin(self) -> tuple[str, ...]:
-        """Names of the built-in commands: the modules in ``commands/``."""
-        return tuple(sorted(module.name for module in pkgutil.iter_modules(commands.__path__)))
+        """Names of the built-in commands: the modules in ``commands/``, with a dash for each underscore."""
+        return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(commands.__path__)))
 
     @functools.cached_property
     def contributed(self) -> dict[str, click.Command]:
@@ -58,7 +58,7 @@ class App(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return one command; built-in ones come first and cannot be replaced."""
         if cmd_name in self.builtin:
-            command = importlib.import_module(f"{commands.__name__}.{cmd_name}").command
+            command = importlib.import_module(f"{commands.__name__}.{cmd_name.replace('-', '_')}").command
             assert isinstance(command, click.Command)
             return command
         return self.contributed.get(cmd_name)
