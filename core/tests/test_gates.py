@@ -6,15 +6,19 @@ from typing import Any
 
 import pytest
 
-from inference_pio.gates import Environment, gate, satisfies
+from inference_pio.gates import Environment, gate_outcomes, satisfies
 from inference_pio.manifest import parse_manifest
-from inference_pio.records import Reason
+from inference_pio.records import Outcome, Reason
 
 Build = Callable[..., Environment]
 
 
+def outcomes(data: dict[str, Any], environment: Environment) -> list[Outcome]:
+    return list(gate_outcomes(parse_manifest(json.dumps(data)), environment))
+
+
 def faults(data: dict[str, Any], environment: Environment) -> list[Reason]:
-    return gate(parse_manifest(json.dumps(data)), environment)[0]
+    return [reason for outcome in outcomes(data, environment) if not outcome.has_passed for reason in outcome.reasons]
 
 
 def codes(data: dict[str, Any], environment: Environment) -> list[str]:
@@ -138,9 +142,9 @@ def test_too_little_free_memory_does_not_fit(manifest_data: dict[str, Any], envi
 def test_unknown_memory_passes_with_a_remark(manifest_data: dict[str, Any], environment_with: Build) -> None:
     manifest_data["required_memory_gb"] = manifest_data["compatibility"]["min_memory_gb"] = 8.0
     environment = environment_with(total_gb=None, available_gb=None)
-    found, remarks = gate(parse_manifest(json.dumps(manifest_data)), environment)
-    assert found == []
-    assert {remark.code for remark in remarks} == {"memory-unknown"}
+    assert faults(manifest_data, environment) == []
+    remarks = [reason for outcome in outcomes(manifest_data, environment) for reason in outcome.reasons]
+    assert [remark.code for remark in remarks] == ["memory-unknown", "memory-unknown"]
 
 
 def test_all_reasons_are_given_at_once(manifest_data: dict[str, Any], environment_with: Build) -> None:

@@ -216,7 +216,7 @@ def test_an_error_inside_a_logits_processor_names_its_plugin(error: BaseExceptio
     hooks = HookCaller()
     hooks.register(plugin(pio_logits_processors=lambda: [broken]), "acme", dist="acme-bias 2.0")
     (owned,) = hooks.logits_processors(REQUEST)
-    with pytest.raises(HookError, match=r"'acme' \(acme-bias 2\.0\) .*pio_logits_processors: \w+: oops"):
+    with pytest.raises(HookError, match=r"'acme' \(acme-bias 2\.0\) .*pio_logits_processors: .*oops"):
         owned([1, 2], None)
 
 

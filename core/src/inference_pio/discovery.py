@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import settings
-from .gates import Environment, gate
+from .gates import Environment, gate_outcomes
+from .host_state import HostState, Remembered
 from .installed import HOOKS_GROUP, MODELS_GROUP, EntryPointRef, Installed, InstalledDist, scan_installed
 from .manifest import MANIFEST_NAME, Manifest, check_manifest
 from .manifest_files import ManifestFileError, PackageFolders, find_manifest
 from .names import canonical_name
-from .records import PluginRecord, PluginState, Reason, ReasonCode
+from .quarantine import history_outcome
+from .records import Gate, Outcome, PluginRecord, PluginState, Reason, ReasonCode
+from .switches import Switches, UnknownName, unknown_names
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +33,14 @@ class Index:
         hooks: Records of group ``inference_pio.hooks``, by name; they have no manifest.
         problems: Distributions whose metadata could not be read: ``(where, what)``.
         installed: The scan that all of this came from.
+        unknown_names: Names that a list of plugins has and nobody bears.
     """
 
     models: tuple[PluginRecord, ...]
     hooks: tuple[PluginRecord, ...]
     problems: tuple[tuple[str, str], ...]
     installed: Installed
+    unknown_names: tuple[UnknownName, ...] = ()
 
 
 def build_index(
@@ -43,6 +48,7 @@ def build_index(
     *,
     environment: Environment | None = None,
     search_path: Sequence[str] | None = None,
+    remembered: Remembered | None = None,
 ) -> Index:
     """Index the installed plugins.
 
@@ -50,27 +56,31 @@ def build_index(
         installed: A scan; default: a new one.
         environment: What to gate against; default: this process.
         search_path: Where packages are looked for; default: ``sys.path``.
+        remembered: Which plugins are switched off, and which failed how often; default: what is on disk.
     """
+    remembered = HostState().read() if remembered is None else remembered
     installed = scan_installed() if installed is None else installed
-    indexer = _Indexer(environment or Environment(installed), PackageFolders(search_path))
+    indexer = _Indexer(environment or Environment(installed), PackageFolders(search_path), remembered)
     records: dict[str, list[PluginRecord]] = {MODELS_GROUP: [], HOOKS_GROUP: []}
     for dist in installed.dists.values():
         for reference in dist.entry_points:
             records[reference.group].append(indexer.record(reference, dist))
+    models, hooks = _finish(records[MODELS_GROUP]), _finish(records[HOOKS_GROUP])
     return Index(
-        models=_finish(records[MODELS_GROUP]),
-        hooks=_finish(records[HOOKS_GROUP]),
+        models=models,
+        hooks=hooks,
         problems=tuple(sorted(installed.problems)),
         installed=installed,
+        unknown_names=unknown_names((*models, *hooks), remembered),
     )
 
 
 class _Indexer:
-    def __init__(self, environment: Environment, folders: PackageFolders) -> None:
+    def __init__(self, environment: Environment, folders: PackageFolders, remembered: Remembered) -> None:
         self._environment = environment
         self._folders = folders
-        self._allowed = settings.allowed_plugins()
-        self._disabled = settings.disabled_plugins()
+        self._switches = Switches(remembered)
+        self._remembered = remembered
 
     def record(self, reference: EntryPointRef, dist: InstalledDist) -> PluginRecord:
         """Make one record; whatever goes wrong becomes its reason."""
@@ -80,60 +90,58 @@ class _Indexer:
             dist_version=dist.version,
             entry_point=reference.value,
             state=PluginState.READY,
-            reasons=_remarks(dist),
         )
+        record = record.settled([_installed(dist), self._switches.outcome(record)])
         try:
             return self._judge(record, reference, dist)
         except Exception as error:  # a defect nobody thought of must not stop the index
             if settings.is_strict():
                 raise
             logger.debug("indexing %r (%s) failed", record.name, record.dist, exc_info=True)
-            return _invalid(
-                record, "index-failed", f"cannot be indexed: {type(error).__name__}: {error}", "Reinstall it"
-            )
+            what = f"cannot be indexed: {type(error).__name__}: {error}"
+            return record.settled([_invalid(record, "installed", "index-failed", what, "Reinstall it")])
 
     def _judge(self, record: PluginRecord, reference: EntryPointRef, dist: InstalledDist) -> PluginRecord:
-        disabled = self._switched_off(record)
-        if not reference.is_well_formed or (reference.group == MODELS_GROUP and not reference.attribute):
-            record = _invalid(
-                record, "entry-point-broken", f"has an entry point that names no function: {reference.value!r}"
-            )
-        elif reference.group == MODELS_GROUP:
+        is_model = reference.group == MODELS_GROUP
+        if not reference.is_well_formed or (is_model and not reference.attribute):
+            what = f"has an entry point that names no function: {reference.value!r}"
+            return record.settled([_invalid(record, "entry-point", "entry-point-broken", what)])
+        record = record.settled(
+            [Outcome("entry-point", f"{reference.value} names {'a function' if is_model else 'code'}")]
+        )
+        if is_model:
             record = self._with_manifest(record, reference, dist)
-        if disabled:
-            # Said even of a broken plugin: that may be why it was disabled.
-            return dataclasses.replace(record, state=PluginState.DISABLED, reasons=(disabled,))
-        if record.manifest is None or record.state is not PluginState.READY:
-            return record
-        faults, remarks = gate(record.manifest, self._environment)
-        if faults:
-            return dataclasses.replace(record, state=PluginState.INCOMPATIBLE, reasons=tuple(faults))
-        return dataclasses.replace(record, reasons=(*record.reasons, *remarks))
-
-    def _switched_off(self, record: PluginRecord) -> Reason | None:
-        names = {record.name, record.dist_name}
-        if names & self._disabled:
-            return Reason("disabled", "is disabled by INFERENCE_PIO_DISABLE", "Take it out of that variable")
-        if self._allowed is not None and not names & self._allowed:
-            return Reason(
-                "not-allowed", "is not in the allow-list INFERENCE_PIO_PLUGINS", f"Add {record.name} to that variable"
-            )
-        return None
+            if record.manifest is None:
+                return record
+            record = record.settled(gate_outcomes(record.manifest, self._environment))
+        return record.settled([history_outcome("model" if is_model else "hooks", record, self._remembered)])
 
     def _with_manifest(self, record: PluginRecord, reference: EntryPointRef, dist: InstalledDist) -> PluginRecord:
         try:
             file = find_manifest(reference, dist, self._folders)
         except ManifestFileError as error:
-            return _invalid(record, error.code, str(error))
-        record = dataclasses.replace(record, manifest_path=file.path)
+            return record.settled([_invalid(record, "manifest-file", error.code, str(error))])
+        record = dataclasses.replace(record, manifest_path=file.path, manifest_sha256=file.sha256)
+        record = record.settled([Outcome("manifest-file", file.path)])
         checked = check_manifest(file.content)
-        manifest = checked.manifest
-        if manifest is None:
-            return _invalid(record, "manifest-broken", f"has a broken {MANIFEST_NAME}: {'; '.join(checked.faults)}")
+        if checked.manifest is None:
+            what = f"has a broken {MANIFEST_NAME}: {'; '.join(checked.faults)}"
+            return record.settled([_invalid(record, "manifest", "manifest-broken", what)])
+        record = dataclasses.replace(record, manifest=checked.manifest)
         unknown = tuple(_unknown_key(path) for path in checked.unknown)
-        record = dataclasses.replace(record, manifest=manifest, reasons=(*record.reasons, *unknown))
-        mismatch = entry_point_mismatch(manifest, reference)
-        return _invalid(record, "entry-point-mismatch", mismatch) if mismatch else record
+        return record.settled(
+            [
+                Outcome("manifest", "every field is as it should be", unknown),
+                _agreement(record, checked.manifest, reference),
+            ]
+        )
+
+
+def _agreement(record: PluginRecord, manifest: Manifest, reference: EntryPointRef) -> Outcome:
+    mismatch = entry_point_mismatch(manifest, reference)
+    if mismatch:
+        return _invalid(record, "agreement", "entry-point-mismatch", mismatch)
+    return Outcome("agreement", "manifest and entry point name the same function")
 
 
 def entry_point_mismatch(manifest: Manifest, reference: EntryPointRef) -> str:
@@ -155,21 +163,22 @@ def _unknown_key(path: str) -> Reason:
     return Reason("unknown-key", f"has an unknown key in its manifest: {path}", "It is ignored; is it spelled right?")
 
 
-def _remarks(dist: InstalledDist) -> tuple[Reason, ...]:
-    if not dist.duplicates:
-        return ()
-    return (
-        Reason(
-            "duplicate-metadata",
-            f"{dist.name} is recorded as installed more than once: also {', '.join(dist.duplicates)}",
-            f"pip install --force-reinstall --no-deps {dist.name}",
-        ),
-    )
+def _installed(dist: InstalledDist) -> Outcome:
+    remarks: tuple[Reason, ...] = ()
+    if dist.duplicates:
+        remarks = (
+            Reason(
+                "duplicate-metadata",
+                f"{dist.name} is recorded as installed more than once: also {', '.join(dist.duplicates)}",
+                f"pip install --force-reinstall --no-deps {dist.name}",
+            ),
+        )
+    return Outcome("installed", f"by {dist.name} {dist.version}", remarks)
 
 
-def _invalid(record: PluginRecord, code: ReasonCode, message: str, fix: str = "") -> PluginRecord:
+def _invalid(record: PluginRecord, gate: Gate, code: ReasonCode, message: str, fix: str = "") -> Outcome:
     fix = fix or f"Its author must mend it; try a newer one: pip install -U {record.dist_name}"
-    return dataclasses.replace(record, state=PluginState.INVALID, reasons=(Reason(code, message, fix),))
+    return Outcome(gate, reasons=(Reason(code, message, fix),), state=PluginState.INVALID)
 
 
 def _finish(records: list[PluginRecord]) -> tuple[PluginRecord, ...]:
@@ -181,20 +190,17 @@ def _finish(records: list[PluginRecord]) -> tuple[PluginRecord, ...]:
     for record in records:
         if record.state is not PluginState.DISABLED:
             claims.setdefault(record.name, []).append(record)
-    contested = {name for name, owners in claims.items() if len(owners) > 1}
-    return tuple(
-        _collision(record, claims[record.name])
-        if record.name in contested and record.state is not PluginState.DISABLED
-        else record
-        for record in records
-    )
+    return tuple(record.settled([_uniqueness(record, claims.get(record.name, []))]) for record in records)
 
 
-def _collision(record: PluginRecord, owners: list[PluginRecord]) -> PluginRecord:
+def _uniqueness(record: PluginRecord, owners: list[PluginRecord]) -> Outcome:
+    if len(owners) < 2 or record.state is PluginState.DISABLED:
+        return Outcome("name", f"nobody else claims {record.name!r}")
     named = " and ".join(f"{owner.dist} ({owner.entry_point})" for owner in owners)
     return _invalid(
         record,
+        "name",
         "name-collision",
         f"has a name that is claimed more than once: {named}",
-        f"Uninstall all but one, or leave one out with INFERENCE_PIO_DISABLE={owners[-1].dist_name}",
+        f"Uninstall all but one, or switch one off: inference-pio disable {owners[-1].dist_name}",
     )

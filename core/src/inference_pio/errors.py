@@ -192,3 +192,12 @@ class CacheFullError(InferencePioError, RuntimeError):
 
 class NotLoadedError(InferencePioError, RuntimeError):
     """A model was used before ``load_model`` or after ``cleanup``."""
+
+
+def describe_error(error: BaseException) -> str:
+    """Say in a few words what foreign code raised."""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
+    if isinstance(error, ImportError):
+        return str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from .hookspecs import HOST_API
 from .manifest import SCHEMA_VERSION, Manifest
 from .manifest_rules import parsed_requirement
 from .memory import GIGABYTE, Memory, machine_memory
-from .records import Reason, ReasonCode
+from .records import Gate, Outcome, PluginState, Reason, ReasonCode
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -53,26 +53,34 @@ class Environment:
         return self.measure()
 
 
-def gate(manifest: Manifest, environment: Environment) -> tuple[list[Reason], list[Reason]]:
-    """Check a manifest's needs.
+def gate_outcomes(manifest: Manifest, environment: Environment) -> Iterator[Outcome]:
+    """Ask whether a manifest's needs are met; one outcome for each gate.
 
     Args:
         manifest: Already validated: its specifiers and requirements can be parsed.
         environment: What is there.
-
-    Returns:
-        ``(faults, remarks)``: the plugin is usable when there is no fault.
     """
-    faults = [
-        *_schema(manifest),
-        *_host_api(manifest, environment),
-        *_python(manifest, environment),
-        *_library("torch", "torch-version", manifest.compatibility.torch_version, environment),
-        *_library("transformers", "transformers-version", manifest.compatibility.transformers_version, environment),
-        *_dependencies(manifest, environment),
-    ]
-    memory_faults, remarks = _memory(manifest, environment)
-    return faults + memory_faults, remarks
+    needs = manifest.compatibility
+    yield _outcome("schema", f"schema_version {manifest.schema_version}", _schema(manifest))
+    yield _outcome(
+        "host-api", _met("host API", manifest.host_api, environment.host_api), _host_api(manifest, environment)
+    )
+    yield _outcome("python", _met("Python", needs.python_version, environment.python), _python(manifest, environment))
+    yield _library("torch", "torch-version", needs.torch_version, environment)
+    yield _library("transformers", "transformers-version", needs.transformers_version, environment)
+    count = len(manifest.dependencies)
+    met = f"all {count} installed: {', '.join(manifest.dependencies)}" if count else "the manifest lists none"
+    yield _outcome("dependencies", met, _dependencies(manifest, environment))
+    yield _memory(manifest, environment)
+
+
+def _outcome(gate: Gate, met: str, faults: Iterable[Reason]) -> Outcome:
+    reasons = tuple(faults)
+    return Outcome(gate, met, reasons, PluginState.INCOMPATIBLE if reasons else None)
+
+
+def _met(what: str, wanted: str, found: str | None) -> str:
+    return f"{what} {wanted or 'of any version'} is wanted, {found or 'none'} is here"
 
 
 @functools.cache
@@ -121,11 +129,15 @@ def _python(manifest: Manifest, environment: Environment) -> Iterator[Reason]:
         )
 
 
-def _library(name: str, code: ReasonCode, wanted: str, environment: Environment) -> Iterator[Reason]:
+def _library(
+    name: Literal["torch", "transformers"], code: ReasonCode, wanted: str, environment: Environment
+) -> Outcome:
     """A wrong version always counts; a missing library only when the manifest depends on it."""
     found = environment.installed.version(name)
+    faults = []
     if found is not None and not satisfies(found, wanted):
-        yield Reason(code, f"needs {name} {wanted}, installed is {found}", f"pip install '{name}{wanted}'")
+        faults = [Reason(code, f"needs {name} {wanted}, installed is {found}", f"pip install '{name}{wanted}'")]
+    return _outcome(name, _met(name, wanted, found), faults)
 
 
 def _dependencies(manifest: Manifest, environment: Environment) -> Iterator[Reason]:
@@ -178,13 +190,13 @@ def _extra(dist: str, extra: str, environment: Environment, seen: set[tuple[str,
             yield from _requirement(requirement, str(requirement.specifier), environment, extra, seen)
 
 
-def _memory(manifest: Manifest, environment: Environment) -> tuple[list[Reason], list[Reason]]:
+def _memory(manifest: Manifest, environment: Environment) -> Outcome:
     total_gb = manifest.compatibility.min_memory_gb
     free_gb = manifest.required_memory_gb
     if not total_gb and not free_gb:
-        return [], []
+        return Outcome("memory", "the manifest asks for none")
     memory = environment.memory
-    faults, remarks = [], []
+    faults, remarks, met = [], [], []
     for needed, there, what in ((total_gb, memory.total, "in the machine"), (free_gb, memory.available, "available")):
         if not needed:
             continue
@@ -200,4 +212,8 @@ def _memory(manifest: Manifest, environment: Environment) -> tuple[list[Reason],
                     "Close other programs or raise the container's limit, or try all the same: --force",
                 )
             )
-    return faults, remarks
+        else:
+            met.append(f"{needed:g} GB {what} are wanted, {there / GIGABYTE:.1f} are there")
+    if faults:
+        return Outcome("memory", reasons=tuple(faults), state=PluginState.INCOMPATIBLE)
+    return Outcome("memory", "; ".join(met), tuple(remarks))

@@ -11,9 +11,12 @@ import pluggy
 
 from . import hookspecs
 from .errors import PluginLoadError
+from .host_state import PluginKey
 from .names import nearest_names
 
 HOOK_PREFIX = "pio_"
+
+_Owner = tuple[str, str | None, PluginKey | None]
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Implementation:
         hook: Name of the hook.
         plugin: Name of the plugin, for messages.
         dist: Distribution and version, for messages.
+        key: Of the installed plugin; ``None`` for what a program registered by hand.
         function: What to call.
         parameters: The arguments it asks for, a subset of the hook's.
     """
@@ -31,6 +35,7 @@ class Implementation:
     hook: str
     plugin: str
     dist: str | None
+    key: PluginKey | None
     function: Callable[..., Any]
     parameters: tuple[str, ...]
 
@@ -44,9 +49,11 @@ class HookRegistry:
 
     def __init__(self) -> None:
         self._manager = _new_manager()
-        self._owners: dict[str, tuple[str, str | None]] = {}
+        self._owners: dict[str, _Owner] = {}
 
-    def register(self, plugin: object, name: str, dist: str | None = None, kind: str = "") -> None:
+    def register(
+        self, plugin: object, name: str, dist: str | None = None, kind: str = "", owner: PluginKey | None = None
+    ) -> None:
         """Add a plugin's implementations.
 
         Raises:
@@ -58,11 +65,11 @@ class HookRegistry:
             if self._manager.has_plugin(key):
                 raise ValueError("it is registered already")
             _rehearse(hooks)
-            self._add(hooks, key, (name, dist))
+            self._add(hooks, key, (name, dist, owner))
         except (pluggy.PluginValidationError, ValueError) as error:
             raise PluginLoadError(f"has hooks that do not fit: {error}", plugin=name, dist=dist) from error
 
-    def _add(self, hooks: _Functions, key: str, owner: tuple[str, str | None]) -> None:
+    def _add(self, hooks: _Functions, key: str, owner: _Owner) -> None:
         self._owners[key] = owner  # first: another thread may be reading
         try:
             self._manager.register(hooks, key)
@@ -74,8 +81,8 @@ class HookRegistry:
         """Yield the implementations of a hook in calling order: last registered first, ``tryfirst`` before all."""
         caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
         for found in reversed(caller.get_hookimpls()):
-            name, dist = self._owners[found.plugin_name]
-            yield Implementation(hook, name, dist, found.function, tuple(found.argnames))
+            name, dist, owner = self._owners[found.plugin_name]
+            yield Implementation(hook, name, dist, owner, found.function, tuple(found.argnames))
 
 
 class _Functions:

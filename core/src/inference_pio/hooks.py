@@ -6,6 +6,8 @@ implementation raised nor lets the others go on.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,19 +17,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import settings
 from .common.config.model_config_base import BaseConfig
-from .errors import HookError, InferencePioError, WeightsNotFoundError
+from .errors import HookError, InferencePioError, WeightsNotFoundError, describe_error
 from .hook_registry import HookRegistry, Implementation
+from .time_limit import call_with_limit
 
 if TYPE_CHECKING:
     import click
 
     from .generation import Completion, GenerationRequest
     from .hookspecs import DoctorFinding, ExecutorRequest, LogitsProcessor, WeightsRequest
+    from .host_state import PluginKey
     from .interfaces import ModelPlugin
     from .manifest import Manifest, WeightsEntry
+    from .quarantine import FailureBook
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+
+SHUTDOWN_LIMIT_S = 5.0
+"""Seconds that each plugin has to put its things in order at the end."""
 
 
 class HookCaller:
@@ -38,6 +46,7 @@ class HookCaller:
             and returns a remark on each that cannot be used, for messages. When it raises, the next call of a hook
             calls it again. Default: only what ``register`` was given.
         lock: Held meanwhile; the caller's own, if ``load_plugins`` takes one, or two threads could wait for each other.
+        book: Where failures of installed plugins are counted; default: nowhere.
     """
 
     def __init__(
@@ -45,14 +54,25 @@ class HookCaller:
         load_plugins: Callable[[HookCaller], Sequence[str]] | None = None,
         *,
         lock: threading.RLock | None = None,
+        book: FailureBook | None = None,
     ) -> None:
         self._registry = HookRegistry()
         self._load_plugins = load_plugins
         self._unusable: Sequence[str] = ()
         self._lock = lock or threading.RLock()
         self._reported: set[tuple[str, str]] = set()
+        self._book = book
+        self._is_shut_down = False
 
-    def register(self, plugin: object, name: str, *, dist: str | None = None, kind: str = "") -> None:
+    def register(
+        self,
+        plugin: object,
+        name: str,
+        *,
+        dist: str | None = None,
+        kind: str = "",
+        key: PluginKey | None = None,
+    ) -> None:
         """Add all hook implementations of a module or object, or none of them.
 
         Args:
@@ -60,11 +80,12 @@ class HookCaller:
             name: For messages; a second plugin of the same name, distribution and kind is refused.
             dist: Distribution and version, for messages.
             kind: Keeps a model and hooks of one name apart.
+            key: Under which its failures are counted; default: they are not.
 
         Raises:
             PluginLoadError: An implementation's signature does not fit its hook, or there is no such hook.
         """
-        self._registry.register(plugin, name, dist, kind)
+        self._registry.register(plugin, name, dist, kind, key)
 
     # Decision hooks
 
@@ -145,7 +166,23 @@ class HookCaller:
         """Return everybody's doctor checks, not yet run."""
         return self._collect("pio_doctor_checks", _callables)
 
+    def shutdown(self, limit_s: float = SHUTDOWN_LIMIT_S) -> None:
+        """Tell everybody that the process is about to end; whoever takes longer than ``limit_s`` is left behind.
+
+        Happens once. Loads no plugin: one that was not needed has nothing to close.
+        """
+        if self._is_shut_down:
+            return
+        self._is_shut_down = True
+        for implementation in self._registry.implementations("pio_shutdown"):
+            with self._contained(implementation):
+                call_with_limit(functools.partial(implementation.call, {}), limit_s)
+
     # How a hook is called
+
+    def implementations(self, hook: str) -> list[Implementation]:
+        """Return who implements a hook, in calling order; loads the hook plugins first."""
+        return list(self._implementations(hook))
 
     def _implementations(self, hook: str) -> Iterator[Implementation]:
         with self._lock:
@@ -163,14 +200,17 @@ class HookCaller:
         for implementation in self._implementations(hook):
             try:
                 answer = implementation.call(arguments)
-                if answer is not None:
-                    return check(answer)
-            except InferencePioError:
+                checked = None if answer is None else check(answer)
+            except (InferencePioError, KeyboardInterrupt):
                 raise
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
                 if settings.is_strict():
                     raise
+                self._count(implementation, error)
                 raise _hook_error(implementation, error) from error
+            self._count(implementation)
+            if checked is not None:
+                return checked
         return None
 
     def _collect(
@@ -178,15 +218,34 @@ class HookCaller:
     ) -> list[T]:
         gathered: list[T] = []
         for implementation in self._implementations(hook):
-            try:
+            with self._contained(implementation):
                 answer = implementation.call(arguments)
                 if check is not None and answer is not None:
                     gathered += check(answer, implementation)
-            except (Exception, SystemExit) as error:
-                if settings.is_strict():
-                    raise
-                self._report(implementation, error)
         return gathered
+
+    @contextlib.contextmanager
+    def _contained(self, implementation: Implementation) -> Iterator[None]:
+        """Log what one implementation raises and go on; only Ctrl-C is the user's."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if settings.is_strict():
+                raise
+            self._report(implementation, error)
+            self._count(implementation, error)
+        else:
+            self._count(implementation)
+
+    def _count(self, implementation: Implementation, error: BaseException | None = None) -> None:
+        if self._book is None or implementation.key is None:
+            return
+        if error is None:
+            self._book.worked(implementation.key, implementation.hook)
+        else:
+            self._book.failed(implementation.key, implementation.hook, describe_error(error))
 
     def _report(self, implementation: Implementation, error: BaseException) -> None:
         key = (implementation.plugin, implementation.hook)
@@ -201,9 +260,8 @@ class HookCaller:
 
 
 def _hook_error(implementation: Implementation, error: BaseException) -> HookError:
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return HookError(
-        f"failed in hook {implementation.hook}: {what}. Update or uninstall it",
+        f"failed in hook {implementation.hook}: {describe_error(error)}. Update or uninstall it",
         plugin=implementation.plugin,
         dist=implementation.dist,
     )
@@ -254,9 +312,9 @@ class OwnedProcessor:
         """
         try:
             return self.function(token_ids, logits)
-        except InferencePioError:
+        except (InferencePioError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if settings.is_strict():
                 raise
             raise _hook_error(self.implementation, error) from error

@@ -30,11 +30,14 @@ if TYPE_CHECKING:
     from .manifest import Manifest, WeightsEntry
 
 PROJECT = "inference_pio"
-HOST_API = "1.0"
+HOST_API = "1.1"
 """Version of the hook specifications and interfaces; a manifest's ``host_api`` is a specifier on it."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+DoctorGroup = Literal["machine", "libraries", "storage", "installation", "plugins", "hooks"]
+"""Sections of ``inference-pio doctor``, in its order."""
 
 LogitsProcessor = Callable[[Sequence[int], Any], Any]
 """``(token ids so far, float32 logits [V]) -> float32 logits [V]``; may change the array it gets."""
@@ -88,6 +91,8 @@ class DoctorFinding:
         message: What was found.
         fix: What to do about it; empty when there is nothing to do.
         data: The same for programs.
+        code: Stable, for programs; lower case, words joined by ``-``.
+        group: Section of the output that it stands in.
     """
 
     name: str
@@ -95,6 +100,8 @@ class DoctorFinding:
     message: str
     fix: str = ""
     data: Mapping[str, Any] | None = None
+    code: str = "contributed"
+    group: DoctorGroup = "hooks"
 
 
 @hookspec(firstresult=True)
@@ -234,4 +241,18 @@ def pio_doctor_checks() -> Sequence[Callable[[], DoctorFinding]] | None:
         @hookimpl
         def pio_doctor_checks():
             return [lambda: DoctorFinding(name="bucket", status="ok", message="reachable")]
+    """
+
+
+@hookspec
+def pio_shutdown() -> None:
+    """Put your things in order: the command, or the program, is about to end.
+
+    Called once, for plugins that were loaded, each with a limit of a few seconds.
+
+    Example::
+
+        @hookimpl
+        def pio_shutdown():
+            database.close()
     """

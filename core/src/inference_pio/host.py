@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import functools
 import logging
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import settings
 from .discovery import Index, build_index
@@ -20,21 +21,26 @@ from .errors import (
     PluginLoadError,
     PluginUnavailableError,
     UnknownPluginError,
+    describe_error,
 )
 from .gates import MEMORY
 from .generation import LoadOptions
 from .hooks import HookCaller
-from .installed import HOOKS_GROUP
-from .loading import describe_error, load_entry_point, load_plugin
+from .host_state import LOADING, HostState, PluginKey
+from .loading import load_hooks, load_plugin
 from .names import canonical_name, nearest_names
+from .quarantine import FailureBook, attempt, count_the_dead
 from .records import PluginRecord, PluginState, Reason
 from .weights_choice import fetch_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .generation import ProgressCallback
     from .interfaces import ModelPlugin
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Host:
@@ -55,7 +61,17 @@ class Host:
         self._loaded: set[tuple[str, str]] = set()
         # Names of plugins whose first object carries a model, or did.
         self._handed_out: set[str] = set()
-        self.hooks = HookCaller(self._load_hook_plugins, lock=self._lock)
+        self._book = FailureBook()
+        self.hooks = HookCaller(self._load_hook_plugins, lock=self._lock, book=self._book)
+
+    @property
+    def state(self) -> HostState:
+        """What is remembered between processes: switches, and failures."""
+        return self._book.state
+
+    def close(self) -> None:
+        """Tell the loaded plugins that it is over (``pio_shutdown``); one that hangs is left behind after a while."""
+        self.hooks.shutdown()
 
     # Index phase
 
@@ -108,9 +124,12 @@ class Host:
         with self._lock:
             if self._given is None:
                 started = time.perf_counter()
-                self._given = build_index()
+                count_the_dead(self.state)
+                self._given = build_index(remembered=self.state.read())
                 seconds = time.perf_counter() - started
                 logger.debug("indexed %d models in %.3f s", len(self._given.models), seconds)
+                for unknown in self._given.unknown_names:
+                    logger.warning("%s", unknown)
             return self._given
 
     # Load phase
@@ -133,14 +152,7 @@ class Host:
             if loaded is not None:
                 return loaded
             record = self.require_usable(name, force=force)
-            try:
-                plugin = load_plugin(record)
-                self.hooks.register(plugin, record.name, dist=record.dist, kind="model")
-            except PluginLoadError as error:
-                self._failures["model", record.name] = error
-                raise
-            self._plugins[record.name] = plugin
-            self._loaded.add(("model", record.name))
+            self._plugins[record.name] = plugin = self._first_load("model", record, load_plugin)
             return plugin
 
     def load(self, name: str, options: LoadOptions | None = None, *, force: bool = False) -> ModelPlugin:
@@ -155,7 +167,7 @@ class Host:
             plugin.load_model(options or LoadOptions(), self.hooks)
         except BaseException as error:
             _clean_up(plugin)
-            is_foreign = isinstance(error, (Exception, SystemExit)) and not isinstance(error, InferencePioError)
+            is_foreign = not isinstance(error, (InferencePioError, KeyboardInterrupt))
             if settings.is_strict() or not is_foreign:
                 raise
             record = self.record(name)
@@ -200,6 +212,21 @@ class Host:
 
     # Inside
 
+    def _first_load(self, kind: str, record: PluginRecord, load: Callable[[PluginRecord], T]) -> T:
+        """Load a plugin's object and register its hooks: all or nothing, and a failure is remembered."""
+        key = PluginKey.of(kind, record)
+        try:
+            with attempt(self.state, key):
+                plugin = load(record)
+                self.hooks.register(plugin, record.name, dist=record.dist, kind=kind, key=key)
+        except PluginLoadError as error:
+            self._failures[kind, record.name] = error
+            self._book.failed(key, LOADING, error.detail)
+            raise
+        self._loaded.add((kind, record.name))
+        self._book.worked(key, LOADING)
+        return plugin
+
     def _unused_plugin(self, name: str, *, force: bool) -> ModelPlugin:
         with self._lock:
             plugin = self.plugin(name, force=force)
@@ -226,7 +253,7 @@ class Host:
             # A new object each time: raising one again and again would grow its traceback.
             raise PluginLoadError(failure.detail, plugin=record.name, dist=record.dist) from failure.__cause__
 
-    def _load_hook_plugins(self, hooks: HookCaller) -> list[str]:
+    def _load_hook_plugins(self, _hooks: HookCaller) -> list[str]:
         unusable = []
         # The last one registered is asked first; backwards, so that calls go by name.
         for record in reversed(self.index.hooks):
@@ -240,10 +267,8 @@ class Host:
                 unusable.append(str(failure))
                 continue
             try:
-                hooks.register(load_entry_point(record, HOOKS_GROUP), record.name, dist=record.dist, kind="hooks")
-                self._loaded.add(("hooks", record.name))
+                self._first_load("hooks", record, load_hooks)
             except PluginLoadError as error:
-                self._failures["hooks", record.name] = error
                 unusable.append(str(error))
                 logger.warning("%s", error)
         return unusable
@@ -252,7 +277,10 @@ class Host:
 @functools.lru_cache(maxsize=1)
 def default_host() -> Host:
     """Return the host that ``inference_pio.load`` and the command line use."""
-    return Host()
+    host = Host()
+    # Programs end in many ways; the command line closes it earlier, and closing twice is harmless.
+    atexit.register(host.close)
+    return host
 
 
 def load(name: str, *, force: bool = False, **load_options: Any) -> ModelPlugin:

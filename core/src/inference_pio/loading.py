@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
 import logging
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any, cast
 
 from . import settings
-from .errors import PluginLoadError
-from .installed import MODELS_GROUP, EntryPointRef
+from .errors import PluginLoadError, describe_error
+from .installed import HOOKS_GROUP, MODELS_GROUP, EntryPointRef
 from .interfaces import ModelPlugin
 from .manifest_rules import parsed_requirement
 from .names import canonical_name
@@ -23,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 SLOW_IMPORT_S = 1.0
 """Seconds after which an import is worth a warning: heavy imports belong into functions."""
+
+IMPATIENT_S = 15.0
+"""Seconds after which a plugin that is still loading is named."""
 
 REQUIRED_MEMBERS = (*sorted(ModelPlugin.__abstractmethods__), "__enter__", "__exit__")
 
@@ -46,9 +52,11 @@ def load_plugin(record: PluginRecord) -> ModelPlugin:
 def _make(record: PluginRecord) -> object:
     factory = load_entry_point(record, MODELS_GROUP)
     try:
-        with stdout_to_stderr():
+        with stdout_to_stderr(), _patience(record):
             return factory()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if settings.is_strict():
             raise
         name = EntryPointRef(MODELS_GROUP, record.name, record.entry_point).attribute
@@ -74,11 +82,13 @@ def load_entry_point(record: PluginRecord, group: str) -> Any:
     reference = EntryPointRef(group, record.name, record.entry_point)
     started = time.perf_counter()
     try:
-        with stdout_to_stderr():
+        with stdout_to_stderr(), _patience(record):
             found: Any = importlib.import_module(reference.module)
             for name in reference.attribute.split(".") if reference.attribute else ():
                 found = getattr(found, name)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if settings.is_strict():
             raise
         raise _load_error(record, _import_message(record, reference, error)) from error
@@ -89,6 +99,34 @@ def load_entry_point(record: PluginRecord, group: str) -> Any:
             record.name, record.dist, seconds,
         )  # fmt: skip
     return found
+
+
+@contextlib.contextmanager
+def _patience(record: PluginRecord) -> Iterator[None]:
+    """Say whose code is running when it takes long: it cannot be stopped from here, but the user can."""
+    timer = threading.Timer(
+        IMPATIENT_S,
+        logger.warning,
+        (
+            "plugin %r (%s) has been loading for %g s; Ctrl-C stops it. Where it is: inference-pio check %s --import",
+            record.name, record.dist, IMPATIENT_S, record.name,
+        ),
+    )  # fmt: skip
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def load_hooks(record: PluginRecord) -> object:
+    """Import what a hook plugin's entry point names.
+
+    Raises:
+        PluginLoadError: It failed.
+    """
+    return load_entry_point(record, HOOKS_GROUP)
 
 
 def _import_message(record: PluginRecord, reference: EntryPointRef, error: BaseException) -> str:
@@ -151,15 +189,6 @@ def _check(plugin: object, record: PluginRecord) -> None:
 
 def _load_error(record: PluginRecord, message: str) -> PluginLoadError:
     return PluginLoadError(message, plugin=record.name, dist=record.dist)
-
-
-def describe_error(error: BaseException) -> str:
-    """Say in a few words what foreign code raised."""
-    if isinstance(error, SystemExit):
-        return f"it called sys.exit({error.code!r})"
-    if isinstance(error, ImportError):
-        return str(error) or type(error).__name__
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _report_to(record: PluginRecord) -> str:

@@ -7,6 +7,7 @@ system that matter here are applied to folder listings.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -40,6 +41,11 @@ class ManifestFile:
 
     path: str
     content: bytes
+
+    @property
+    def sha256(self) -> str:
+        """Of the content, hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 class PackageFolders:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
@@ -53,10 +55,13 @@ ReasonCode = Literal[
     # disabled
     "disabled",
     "not-allowed",
+    # quarantined
+    "quarantined",
     # failed
     "load-failed",
     # remarks on a plugin that is ready
     "duplicate-metadata",
+    "failed-before",
     "memory-unknown",
     "unknown-key",
 ]
@@ -81,6 +86,56 @@ class Reason:
         return f"{self.message}. {self.fix}" if self.fix else self.message
 
 
+Gate = Literal[
+    "installed",
+    "switched-on",
+    "entry-point",
+    "manifest-file",
+    "manifest",
+    "agreement",
+    "name",
+    "schema",
+    "host-api",
+    "python",
+    "torch",
+    "transformers",
+    "dependencies",
+    "memory",
+    "history",
+]
+"""Every question that is asked of a plugin, in order. A manifest that cannot be read leaves the later ones unasked."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a plugin at one gate.
+
+    Attributes:
+        gate: Which one.
+        message: What was found, where it passed.
+        reasons: Why it failed; of a gate that it passed these are remarks.
+        state: What the plugin is for having failed here; ``None`` when it passed.
+    """
+
+    gate: Gate
+    message: str = ""
+    reasons: tuple[Reason, ...] = ()
+    state: PluginState | None = None
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether this gate lets the plugin through."""
+        return self.state is None
+
+
+_PRECEDENCE = (
+    PluginState.DISABLED,  # also of a broken plugin: that may be why it was disabled
+    PluginState.INVALID,
+    PluginState.INCOMPATIBLE,
+    PluginState.QUARANTINED,
+)
+
+
 @dataclass(frozen=True)
 class PluginRecord:
     """One plugin as the index found it.
@@ -94,6 +149,8 @@ class PluginRecord:
         reasons: Why; for a plugin that is ready these are remarks.
         manifest: Its manifest; ``None`` for a broken one and for plugins that bring hooks only.
         manifest_path: Where the manifest was found.
+        manifest_sha256: Of its bytes, hexadecimal; empty when there is none.
+        outcomes: What became of it at each gate, in order; state and reasons follow from these.
     """
 
     name: str
@@ -104,6 +161,17 @@ class PluginRecord:
     reasons: tuple[Reason, ...] = ()
     manifest: Manifest | None = None
     manifest_path: str | None = None
+    manifest_sha256: str = ""
+    outcomes: tuple[Outcome, ...] = ()
+
+    def settled(self, more: Iterable[Outcome] = ()) -> PluginRecord:
+        """Return the record with more outcomes, and the state and reasons that follow from all of them."""
+        outcomes = (*self.outcomes, *more)
+        failed = {outcome.state for outcome in outcomes}
+        state = next((state for state in _PRECEDENCE if state in failed), PluginState.READY)
+        deciding = [o for o in outcomes if o.state is (None if state is PluginState.READY else state)]
+        reasons = tuple(reason for outcome in deciding for reason in outcome.reasons)
+        return dataclasses.replace(self, outcomes=outcomes, state=state, reasons=reasons)
 
     @property
     def dist(self) -> str:

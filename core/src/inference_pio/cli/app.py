@@ -143,4 +143,13 @@ def run(args: Sequence[str] | None = None) -> int:
         code = app.main(args=None if args is None else list(args), obj=state, standalone_mode=False)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback without --debug
         return report(error, debug=state.debug)
+    finally:
+        _close_host()
     return code if isinstance(code, int) else 0
+
+
+def _close_host() -> None:
+    """Let plugins put their things in order, if this command had any to do with them."""
+    module = sys.modules.get(f"{__package__.rpartition('.')[0]}.host")
+    if module is not None and module.default_host.cache_info().currsize:
+        module.default_host().close()
