@@ -7,8 +7,9 @@ import time
 import pytest
 
 
-def talk(cli, *lines, **kwargs):
-    return cli.run("chat", "echo", input="".join(f"{line}\n" for line in lines), **kwargs)
+def talk(cli, *lines, session=None, **kwargs):
+    more = ["--session", session] if session else []
+    return cli.run("chat", "echo", *more, input="".join(f"{line}\n" for line in lines), **kwargs)
 
 
 def test_a_pipe_gets_one_answer_a_line_and_nothing_else(echo):
@@ -222,3 +223,78 @@ def test_answers_can_go_to_a_file_while_a_person_types(terminal):
         screen.type("\x04")
         out, _ = screen.process.communicate(timeout=60)
         assert out == b"hello\n"
+
+
+def saved(cli, name="talk.json"):
+    return [message["content"] for message in json.loads((cli.home / name).read_text())["messages"]]
+
+
+def test_a_session_starts_new_and_goes_on_in_the_next_process(echo):
+    first = talk(echo, "one", "two", session="talk.json")
+    assert (first.returncode, first.stdout) == (0, b"one\ntwo\n")
+    assert saved(echo) == ["one", "one", "two", "two"]
+    second = talk(echo, "recall", session="talk.json")
+    assert second.stdout == b"user: one / assistant: one / user: two / assistant: two / user: recall\n"
+    assert b"Going on with 4 messages from talk.json" in second.stderr
+    assert len(saved(echo)) == 6
+
+
+def test_a_session_is_with_its_own_model_unless_another_is_named(site, echo):
+    site.install("acme-parrot", {"inference_pio.models": "parrot = echo_model.plugin:create_echo_plugin"})
+    talk(echo, "one", session="talk.json")
+    assert echo.run("chat", "--session", "talk.json", "--message", "two").returncode == 0
+    assert json.loads((echo.home / "talk.json").read_text())["model"] == "echo"
+    done = echo.run("chat", "parrot", "--session", "talk.json", "--message", "three")
+    assert b"They were with echo; parrot goes on with them." in done.stderr
+    assert json.loads((echo.home / "talk.json").read_text())["model"] == "parrot"
+
+
+def test_a_session_keeps_its_instructions_until_others_are_given(echo):
+    first = ("chat", "echo", "--session", "talk.json", "--system")
+    assert echo.run(*first, "Be brief.", "--message", "one").returncode == 0
+    again = echo.run("chat", "--session", "talk.json", "--message", "recall")
+    assert again.stdout == b"system: Be brief. / user: one / assistant: one / user: recall\n"
+    other = echo.run(*first, "Be long.", "--message", "recall")
+    assert other.stdout.startswith(b"system: Be long. / user: one")
+
+
+def test_a_session_is_kept_after_each_turn_even_if_a_later_one_fails(echo):
+    done = talk(echo, "one", "raise:CacheFullError", session="talk.json")
+    assert done.returncode == 1
+    assert saved(echo) == ["one", "one"]
+
+
+def test_a_reset_session_is_kept_empty_and_one_without_a_turn_is_not_written(echo):
+    assert talk(echo, session="new.json").returncode == 0
+    assert not (echo.home / "new.json").exists()
+    talk(echo, "one", "/reset", session="talk.json")
+    assert saved(echo) == []
+
+
+def test_a_session_that_is_no_conversation_is_refused_before_the_model_is_loaded(echo):
+    (echo.home / "talk.json").write_text("not json")
+    done = talk(echo, "one", session="talk.json", env={"ECHO_LOAD_S": "60"})
+    assert done.returncode == 2
+    assert b"talk.json is not a saved conversation" in done.stderr
+    assert (echo.home / "talk.json").read_text() == "not json"
+
+
+def test_a_session_that_cannot_be_kept_says_so(echo):
+    done = talk(echo, "one", session="no-such-folder/talk.json")
+    assert (done.returncode, done.stdout) == (2, b"one\n")
+    assert b"cannot save to no-such-folder/talk.json" in done.stderr
+
+
+def test_one_message_gets_one_answer_whatever_it_looks_like(echo):
+    assert echo.run("chat", "echo", "--message", "/help\nme", input="not read\n").stdout == b"/help\nme\n"
+    assert echo.run("chat", "echo", "--message", "  ").returncode == 2
+    assert echo.run("chat", "echo", "--message", "raise:CacheFullError").returncode == 1
+
+
+def test_a_terminal_that_is_closed_costs_no_turn_of_a_session(terminal, echo):
+    with terminal("chat", "echo", "--session", "talk.json") as screen:
+        screen.expect(">>> ")
+        screen.type("hello\r").expect("\nhello")
+        screen.expect(">>> ")
+        screen.process.kill()
+    assert saved(echo) == ["hello", "hello"]

@@ -17,6 +17,7 @@ from .slash import WORDS, Leave, SlashCommands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from ...interfaces import TextModelPlugin
 
@@ -30,12 +31,32 @@ class Chat:
         sampling: Options of each answer.
         out: Where answers go.
         stats: Show counts and speed after each answer.
+        session_file: Where the conversation is kept after each turn that changed it; ``None``: nowhere.
     """
 
     def __init__(
-        self, model: TextModelPlugin, session: Session, sampling: Mapping[str, Any], out: TextIO, *, stats: bool
+        self,
+        model: TextModelPlugin,
+        session: Session,
+        sampling: Mapping[str, Any],
+        out: TextIO,
+        *,
+        stats: bool,
+        session_file: Path | None = None,
     ) -> None:
         self._model, self._session, self._sampling, self._out, self._stats = model, session, sampling, out, stats
+        self._session_file = session_file
+        self._kept = session.snapshot()
+
+    def say(self, text: str) -> None:
+        """Say one thing, print the answer, and keep both.
+
+        Raises:
+            InferencePioError: There is no answer, or it cannot be kept.
+            KeyboardInterrupt: The user stopped it; what came of the answer is not kept, as in a pipe.
+        """
+        self._answer(text, stop_on_interrupt=True)
+        self._keep()
 
     def run(self) -> None:
         """Talk until the input ends or the user leaves.
@@ -51,6 +72,8 @@ class Chat:
                 try:
                     if not self._turn(reader, commands):
                         return
+                    # After each turn, not at the end: a terminal that is closed gives nobody time for an end.
+                    self._keep()
                 except Leave:
                     return
                 except KeyboardInterrupt:
@@ -75,6 +98,11 @@ class Chat:
             message = message if "\n" in message else message.strip()
             self._answer(message, stop_on_interrupt=not reader.is_interactive)
         return True
+
+    def _keep(self) -> None:
+        if self._session_file is not None and self._session.snapshot() != self._kept:
+            self._session.save(self._session_file)
+            self._kept = self._session.snapshot()
 
     def _answer(self, text: str, *, stop_on_interrupt: bool) -> None:
         """Stream an answer and keep it. An interrupted one is kept as far as it came, so that one can refer to it."""

@@ -66,6 +66,10 @@ class Session:
         """Forget the turns; the instructions stay."""
         self.messages.clear()
 
+    def snapshot(self) -> tuple[str, str | None, tuple[tuple[str, str], ...]]:
+        """Return what ``save`` would write, to tell whether it has changed."""
+        return self.model, self.system, tuple((message["role"], message["content"]) for message in self.messages)
+
     def save(self, path: Path) -> None:
         """Write the conversation as JSON; the file is replaced as a whole or not at all.
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from ..command import build_command
+from ..command import build_command, option
 from ..completion import complete_plugins
-from ..options import ModelFlags, model_flags
+from ..options import PROMPT, ModelFlags, model_flags
+
+if TYPE_CHECKING:
+    from ..chat.session import Session
 
 DEFAULT_MODEL = "smollm2"
 
@@ -14,14 +20,25 @@ EXAMPLES = """
 inference-pio chat
 inference-pio chat smollm2 --system "Answer in one sentence." --temperature 0.7
 printf 'My name is Ada.\\nWhat is my name?\\n' | inference-pio chat
+inference-pio chat --session talk.json                    # go on with it tomorrow
+inference-pio chat --session talk.json --message "And in French?"
 """
 
 
 @build_command("chat", examples=EXAMPLES)
-@click.argument("name", metavar="[NAME]", default=DEFAULT_MODEL, required=False, shell_complete=complete_plugins)
+@click.argument("name", metavar="[NAME]", required=False, shell_complete=complete_plugins)
+@option(
+    "--session",
+    "session_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    section=PROMPT,
+    help="Go on with the conversation in FILE, if there is one, and keep this one there.",
+)
+@option("--message", metavar="TEXT", section=PROMPT, help="Say this, print the answer, and leave.")
 @model_flags
-def command(name: str, flags: ModelFlags) -> None:
-    """Talk to the model NAME, or to smollm2.
+def command(name: str | None, session_file: Path | None, message: str | None, flags: ModelFlags) -> None:
+    """Talk to the model NAME, to the one that a session was with, or to smollm2.
 
     It remembers the conversation. /help lists the commands inside, such as /reset, /save FILE, /load FILE and /system
     TEXT. A message of several lines stands between two lines of three double quotes, or has a backslash at the end of
@@ -29,18 +46,43 @@ def command(name: str, flags: ModelFlags) -> None:
 
     In a pipe each line is one turn. Standard output gets the answers and nothing else, each with a line end, and the
     first error ends the conversation.
+
+    --session FILE names a file as /save writes it. It is read at the start, and written after each turn.
     """
-    from ...errors import ChatTemplateError
+    from ...errors import ChatTemplateError, EmptyPromptError
     from ...host import default_host
     from ..chat.loop import Chat
-    from ..chat.session import Session
     from ..loading import load_text_model
     from ..results import results_only
 
-    with results_only() as out, load_text_model(default_host(), name, flags) as model:
+    if message is not None and not message.strip():
+        raise EmptyPromptError("the message is empty, so there is nothing to answer")
+    # Before the model: a session that cannot be read should not cost the time to load one.
+    session = _open_session(name, session_file, flags.system)
+    with results_only() as out, load_text_model(default_host(), session.model, flags) as model:
         if not model.has_chat_template:
             raise ChatTemplateError(
-                f"{name} has no chat template: it is a base model, which continues text. Give it a text to continue: "
-                f'inference-pio run {name} "Once upon a time"'
+                f"{session.model} has no chat template: it is a base model, which continues text. Give it a text to "
+                f'continue: inference-pio run {session.model} "Once upon a time"'
             )
-        Chat(model, Session(name, flags.system), flags.sampling, out, stats=flags.stats).run()
+        chat = Chat(model, session, flags.sampling, out, stats=flags.stats, session_file=session_file)
+        if message is None:
+            chat.run()
+        else:
+            chat.say(message)
+
+
+def _open_session(name: str | None, path: Path | None, system: str | None) -> Session:
+    """Start a conversation, from the file if there is one; what the command line says wins."""
+    from ..chat.session import Session
+    from ..terminal import note
+
+    session = Session(name or DEFAULT_MODEL)
+    if path is not None and path.exists():
+        model = session.load(path)
+        session.model = name or model
+        note(f"Going on with {len(session.messages)} messages from {path}", dim=True)
+        if session.model != model:
+            note(f"They were with {model}; {session.model} goes on with them.", dim=True)
+    session.system = system if system is not None else session.system
+    return session
