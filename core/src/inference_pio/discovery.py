@@ -75,6 +75,22 @@ def build_index(
     )
 
 
+def unlisted_distribution(index: Index, name: str) -> str | None:
+    """Explain why a name that looks like an installed distribution's is no plugin's; ``None`` when nothing is known."""
+    for dist_name in (name, f"inference-pio-{name}"):
+        dist = index.installed.dists.get(dist_name)
+        if dist is not None and not dist.entry_points:
+            return (
+                f"{dist.name} {dist.version} is installed, but declares no entry point in {MODELS_GROUP} or "
+                f"{HOOKS_GROUP}. Entry points are written down when a distribution is installed; if it has one by now: "
+                f"pip install --force-reinstall --no-deps {dist.name}"
+            )
+        for where, what in index.problems:
+            if canonical_name(dist_name) in canonical_name(where):
+                return f"{where} cannot be read: {what}. Install it again: pip install --force-reinstall {dist_name}"
+    return None
+
+
 class _Indexer:
     def __init__(self, environment: Environment, folders: PackageFolders, remembered: Remembered) -> None:
         self._environment = environment
@@ -120,9 +136,9 @@ class _Indexer:
         try:
             file = find_manifest(reference, dist, self._folders)
         except ManifestFileError as error:
-            return record.settled([_invalid(record, "manifest-file", error.code, str(error))])
+            return record.settled([_invalid(record, "file", error.code, str(error))])
         record = dataclasses.replace(record, manifest_path=file.path, manifest_sha256=file.sha256)
-        record = record.settled([Outcome("manifest-file", file.path)])
+        record = record.settled([Outcome("file", file.path)])
         checked = check_manifest(file.content)
         if checked.manifest is None:
             what = f"has a broken {MANIFEST_NAME}: {'; '.join(checked.faults)}"

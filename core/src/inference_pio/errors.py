@@ -63,12 +63,17 @@ class UnknownPluginError(UsageError, LookupError):
         name: What was asked for.
         nearest: Names of installed plugins that are spelled similarly, best first.
         installed: Whether any plugin is installed at all.
+        hint: Why it may be missing, where that is known.
     """
 
-    def __init__(self, name: str, *, nearest: Sequence[str] = (), installed: bool = True) -> None:
+    def __init__(
+        self, name: str, *, nearest: Sequence[str] = (), installed: bool = True, hint: str | None = None
+    ) -> None:
         self.name = name
         self.nearest = tuple(nearest)
-        if self.nearest:
+        if hint:
+            pass
+        elif self.nearest:
             hint = f"Did you mean {' or '.join(repr(n) for n in self.nearest)}?"
         elif installed:
             hint = "See what is installed: inference-pio list"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import settings
-from .discovery import Index, build_index
+from .discovery import Index, build_index, unlisted_distribution
 from .errors import (
     InferencePioError,
     InvalidOptionError,
@@ -26,7 +26,7 @@ from .errors import (
 from .gates import MEMORY
 from .generation import LoadOptions
 from .hooks import HookCaller
-from .host_state import LOADING, HostState, PluginKey
+from .host_state import LOADING, HostState, PluginKey, PluginKind
 from .loading import load_hooks, load_plugin
 from .names import canonical_name, nearest_names
 from .quarantine import FailureBook, attempt, count_the_dead
@@ -98,6 +98,27 @@ class Host:
                 return record
         names = [record.name for record in records]
         raise UnknownPluginError(name, nearest=nearest_names(wanted, names), installed=bool(names))
+
+    def named(self, name: str) -> tuple[tuple[PluginKind, PluginRecord], ...]:
+        """Return every plugin of a name, models before hooks; the name of a distribution means all that it ships.
+
+        Raises:
+            UnknownPluginError: There is none.
+        """
+        everybody: list[tuple[PluginKind, PluginRecord]] = [("model", record) for record in self.records()]
+        everybody += [("hooks", record) for record in self.hook_plugins()]
+        wanted = canonical_name(name)
+        found = [(kind, record) for kind, record in everybody if record.name == wanted]
+        found = found or [(kind, record) for kind, record in everybody if record.dist_name == wanted]
+        if not found:
+            names = sorted({known for _, record in everybody for known in (record.name, record.dist_name)})
+            raise UnknownPluginError(
+                name,
+                nearest=nearest_names(wanted, names),
+                installed=bool(names),
+                hint=unlisted_distribution(self.index, wanted),
+            )
+        return tuple(found)
 
     def require_usable(self, name: str, *, force: bool = False) -> PluginRecord:
         """Return one model plugin's record if its code may run here; imports nothing.
@@ -212,7 +233,7 @@ class Host:
 
     # Inside
 
-    def _first_load(self, kind: str, record: PluginRecord, load: Callable[[PluginRecord], T]) -> T:
+    def _first_load(self, kind: PluginKind, record: PluginRecord, load: Callable[[PluginRecord], T]) -> T:
         """Load a plugin's object and register its hooks: all or nothing, and a failure is remembered."""
         key = PluginKey.of(kind, record)
         try:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -21,6 +22,8 @@ from .file_lock import file_lock
 from .records import PluginRecord
 
 logger = logging.getLogger(__name__)
+
+PluginKind = Literal["model", "hooks"]
 
 LOADING = "load"
 """Where a failure happened that happened before any hook was called."""
@@ -41,7 +44,7 @@ class PluginKey(msgspec.Struct, frozen=True, kw_only=True):
         host: Version of the host.
     """
 
-    kind: str
+    kind: PluginKind
     name: str
     dist: str
     version: str
@@ -49,7 +52,7 @@ class PluginKey(msgspec.Struct, frozen=True, kw_only=True):
     host: str = __version__
 
     @classmethod
-    def of(cls, kind: str, record: PluginRecord) -> PluginKey:
+    def of(cls, kind: PluginKind, record: PluginRecord) -> PluginKey:
         """Return the key of an installed plugin under this host."""
         return cls(
             kind=kind,

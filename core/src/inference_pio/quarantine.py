@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from .host_state import LOADING, HostState, PluginKey, Remembered, is_running
+from .host_state import LOADING, HostState, PluginKey, PluginKind, Remembered, is_running
 from .records import Outcome, PluginRecord, PluginState, Reason
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _NOTES = "loading"
 _numbers = itertools.count()
 
 
-def history_outcome(kind: str, record: PluginRecord, remembered: Remembered) -> Outcome:
+def history_outcome(kind: PluginKind, record: PluginRecord, remembered: Remembered) -> Outcome:
     """Say whether a plugin's past speaks against loading it."""
     plugin = PluginKey.of(kind, record) if remembered.failures else None
     failures = [failure for failure in remembered.failures if failure.plugin == plugin]

@@ -90,7 +90,7 @@ Gate = Literal[
     "installed",
     "switched-on",
     "entry-point",
-    "manifest-file",
+    "file",
     "manifest",
     "agreement",
     "name",

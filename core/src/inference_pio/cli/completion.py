@@ -25,6 +25,18 @@ def complete_plugins(ctx: click.Context, param: click.Parameter, incomplete: str
     ]
 
 
+def complete_all_plugins(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the installed plugins of both kinds whose names start with what was typed."""
+    try:
+        from ..host import default_host
+
+        host = default_host()
+        names = {record.name for record in (*host.records(), *host.hook_plugins())}
+    except Exception:  # noqa: BLE001 - as above
+        return []
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
 def complete_weights(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the ids of the model's checkpoints, and let the shell add files."""
     items = [CompletionItem(incomplete, type="file")]

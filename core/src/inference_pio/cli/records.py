@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..host_state import PluginKind
     from ..records import PluginRecord
+
+
+KINDS: Mapping[PluginKind, str] = {"model": "a model", "hooks": "hooks"}
+"""What a plugin is, in words."""
 
 
 def describe_record(record: PluginRecord) -> dict[str, Any]:
