@@ -108,7 +108,7 @@ def find_manifest(reference: EntryPointRef, dist: InstalledDist, folders: Packag
         ManifestFileError: There is none, or it cannot be read.
     """
     # The first folder only: that is the one an import takes the module from.
-    beside = (folders.beside(reference.module) or list(_project_folders(reference, dist, folders)))[:1]
+    beside = folders_beside(reference, dist, folders)[:1]
     in_dist_info = [os.path.join(dist.folder, EXTRA_METADATA)] if dist.folder else []
     for folder in (*beside, *in_dist_info):
         path = os.path.join(folder, MANIFEST_NAME)
@@ -119,6 +119,11 @@ def find_manifest(reference: EntryPointRef, dist: InstalledDist, folders: Packag
         return ManifestFile(f"{dist.folder}/{EXTRA_METADATA}/{MANIFEST_NAME}", text.encode())
     looked = "".join(beside) or f"the folder of {reference.module} (which was not found)"
     raise ManifestFileError("manifest-missing", f"has no {MANIFEST_NAME}; looked in {looked} and its .dist-info")
+
+
+def folders_beside(reference: EntryPointRef, dist: InstalledDist, folders: PackageFolders) -> list[str]:
+    """Return the folders of the package that holds an entry point's module, in import order."""
+    return folders.beside(reference.module) or list(_project_folders(reference, dist, folders))
 
 
 def read_inside(path: str, folder: str) -> bytes:
@@ -146,7 +151,7 @@ def read_inside(path: str, folder: str) -> bytes:
 
 def _project_folders(reference: EntryPointRef, dist: InstalledDist, folders: PackageFolders) -> Iterator[str]:
     """Yield where an editable install's sources hold the module, for build tools that leave no path entry."""
-    root = _editable_root(dist)
+    root = editable_root(dist)
     package, _, name = reference.module.rpartition(".")
     if root is None or not package:
         return
@@ -156,7 +161,8 @@ def _project_folders(reference: EntryPointRef, dist: InstalledDist, folders: Pac
             yield folder
 
 
-def _editable_root(dist: InstalledDist) -> str | None:
+def editable_root(dist: InstalledDist) -> str | None:
+    """Return the folder that an editable install was made from, which need not exist any more; ``None`` for others."""
     try:
         origin = json.loads(dist.metadata.read_text("direct_url.json") or "{}")
         url = urlsplit(origin["url"])
