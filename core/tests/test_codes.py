@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 from inference_pio.codes import all_codes, tables
+from inference_pio.records import ReasonCode
 
 
 def test_every_code_is_one_lower_case_word_with_dashes() -> None:
@@ -17,3 +19,8 @@ def test_every_code_says_in_sentences_when_it_is_reported_and_what_to_do() -> No
 def test_every_table_has_a_title_of_its_own() -> None:
     titles = [table.title for table in tables()]
     assert len(set(titles)) == len(titles)
+
+
+def test_every_reason_of_a_state_has_its_page() -> None:
+    (states,) = [table for table in tables() if table.title == "Plugin states"]
+    assert {code.name for code in states.codes} == set(get_args(ReasonCode))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
+import threading
 import types
 from pathlib import Path
 from typing import Any
@@ -353,3 +355,22 @@ def test_when_nobody_answers_the_plugins_that_are_not_in_use_are_named(tmp_path:
     hooks = HookCaller(lambda hooks: ["runtime (inference-pio-runtime 0.1.0) is disabled"])
     with pytest.raises(WeightsNotFoundError, match=r"not in use: runtime \(inference-pio-runtime 0.1.0\) is disabled"):
         hooks.resolve_weights(WeightsRequest(entry=ENTRY, cache_dir=tmp_path))
+
+
+def test_everybody_is_told_of_the_end_once_and_nobody_holds_it_up(caplog: pytest.LogCaptureFixture) -> None:
+    told = []
+    hooks = HookCaller()
+    hooks.register(plugin(pio_shutdown=lambda: told.append("first")), "first")
+    hooks.register(plugin(pio_shutdown=lambda: threading.Event().wait()), "hangs")
+    hooks.register(plugin(pio_shutdown=lambda: sys.exit(3)), "exits")
+    hooks.register(plugin(pio_shutdown=lambda: told.append("last")), "last")
+    hooks.shutdown(limit_s=0.1)
+    hooks.shutdown(limit_s=0.1)
+    assert told == ["last", "first"]
+    assert "'hangs' failed in hook pio_shutdown: TimeoutError" in caplog.text
+    assert "'exits' failed in hook pio_shutdown: it called sys.exit(3)" in caplog.text
+
+
+def test_the_end_loads_no_plugin() -> None:
+    hooks = HookCaller(lambda _: pytest.fail("loaded"))
+    hooks.shutdown()
