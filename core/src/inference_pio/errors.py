@@ -4,12 +4,14 @@
     |-- UsageError                        2  the caller asked for something that cannot be
     |   |-- UnknownPluginError            2  no plugin of that name (also a LookupError)
     |   |-- InvalidOptionError            2  an option's value is out of range (also a ValueError)
-    |   `-- EmptyPromptError              2  nothing to continue (also a ValueError)
+    |   |-- EmptyPromptError              2  nothing to continue (also a ValueError)
+    |   `-- LockFileError                 2  the lock file is missing, broken or of a newer version (ValueError)
     |-- PluginError                       3  a defect of one plugin; carries its name and distribution
     |   |-- ManifestError                 3  manifest missing, broken, or at odds with its entry point (ValueError)
     |   |-- PluginLoadError               3  import, factory or shape of the plugin object failed (ImportError)
     |   `-- HookError                     3  a hook implementation raised or answered with a wrong type
     |-- PluginUnavailableError            1  sound, but not usable here: versions, memory, disabled
+    |-- CheckError                        1  a check of a plugin could not run; says nothing about the plugin
     |-- ConfigError                       1  a model configuration does not hold together (ValueError)
     |-- WeightsError                      1  anything about a checkpoint
     |   |-- WeightsNotFoundError          1  no such file or source (FileNotFoundError)
@@ -90,6 +92,10 @@ class EmptyPromptError(UsageError, ValueError):
     """The prompt has no tokens, so there is nothing to continue."""
 
 
+class LockFileError(UsageError, ValueError):
+    """There is no lock file to compare with, or it cannot be read; the message has the JSON path."""
+
+
 class PluginError(InferencePioError):
     """A defect of one plugin.
 
@@ -128,6 +134,10 @@ class HookError(PluginError):
 
 class PluginUnavailableError(InferencePioError):
     """The plugin is sound but cannot be used here; the message lists every reason with its fix."""
+
+
+class CheckError(InferencePioError):
+    """A check could not run here; it says nothing about the plugin."""
 
 
 class ConfigError(InferencePioError, ValueError):
