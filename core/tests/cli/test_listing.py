@@ -1,12 +1,10 @@
-"""``list``, ``info``, ``config``, ``pull``, ``doctor``, ``schema``: what they show, and that looking runs no plugin."""
+"""``list``, ``info``, ``config``, ``pull``, ``schema``: what they show, and that looking runs no plugin."""
 
 import json
-import time
 
 import pytest
 
 BROKEN = "raise RuntimeError('this plugin was imported')"
-MAX_LIST_S = 0.25
 MAX_LIST_MB = 60
 
 
@@ -70,7 +68,7 @@ def test_looking_imports_no_plugin_no_torch_and_no_rich(site, cli, command):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_hundred_plugins_are_listed_quickly_and_in_little_memory(site, cli):
+def test_a_hundred_plugins_are_listed_in_little_memory(site, cli):
     site.install_echo()
     for number in range(99):
         site.install(
@@ -81,14 +79,9 @@ def test_a_hundred_plugins_are_listed_quickly_and_in_little_memory(site, cli):
         "import re, sys; from inference_pio.cli import main; main(['list']);"
         "print(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1], file=sys.stderr)"
     )
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        done = cli.python(code)
-        seconds.append(time.perf_counter() - started)
+    done = cli.python(code)
     assert done.stdout.count(b"\n") == 101
     assert int(done.stderr.split()[-1]) / 1000 < MAX_LIST_MB
-    assert min(seconds) < MAX_LIST_S, "the best of five: the machine may be busy with something else"
 
 
 def test_info_shows_what_the_manifest_says_and_which_weights_are_here(echo):
@@ -167,27 +160,6 @@ def test_an_unknown_key_in_a_configuration_is_an_error(echo):
     done = echo.run("config", "echo", "--weights", "config.json")
     assert done.returncode == 1
     assert b"patience_s" in done.stderr
-
-
-@pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warning", 0), ("error", 1)])
-def test_doctor_fails_only_when_something_does_not_work(echo, status, code):
-    done = echo.run("doctor", env={"ECHO_DOCTOR": status})
-    assert done.returncode == code, done.stdout
-    assert b"it echoes" in done.stdout
-    assert b"fix: shout" in done.stdout
-
-
-def test_doctor_json_has_the_worst_status_and_every_finding(echo):
-    data = json.loads(echo.run("doctor", "--json", env={"ECHO_DOCTOR": "error"}).stdout)
-    assert data["status"] == "error"
-    mine = next(finding for finding in data["findings"] if finding["name"] == "echo")
-    assert mine == {"name": "echo", "status": "error", "message": "it echoes", "fix": "shout", "data": {"db": 60}}
-    assert all(set(finding) == set(mine) for finding in data["findings"])
-
-
-def test_doctor_imports_no_torch(echo):
-    code = "import sys; from inference_pio.cli import main; main(['doctor']); assert 'torch' not in sys.modules"
-    assert echo.python(code).returncode == 0
 
 
 def test_schema_is_a_json_schema_that_knows_the_manifest(cli):
