@@ -49,3 +49,15 @@ def complete_weights(ctx: click.Context, param: click.Parameter, incomplete: str
         return items
     ids = [entry.id for entry in manifest.weights] if manifest else []
     return [CompletionItem(name) for name in ids if name.startswith(incomplete)] + items
+
+
+def complete_targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the installed models, and let the shell add files and folders."""
+    return [*complete_plugins(ctx, param, incomplete), CompletionItem(incomplete, type="file")]
+
+
+def complete_codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the codes that start with what was typed."""
+    from ..codes import all_codes
+
+    return [CompletionItem(code.name) for code in all_codes().values() if code.name.startswith(incomplete)]
