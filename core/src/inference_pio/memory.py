@@ -50,6 +50,15 @@ def machine_memory(root: Path = Path("/")) -> Memory:
     return memory
 
 
+def group_limit(root: Path = Path("/")) -> int | None:
+    """Return the tightest memory limit of the control groups around this process, bytes; ``None`` without one.
+
+    Args:
+        root: Where ``proc`` and ``sys`` are; another folder for tests.
+    """
+    return min((limit for limit, _ in _group_limits(root)), default=None)
+
+
 def _least(known: int | None, other: int) -> int:
     return other if known is None else min(known, other)
 

@@ -45,10 +45,12 @@ class Command(click.Command):
 
     Args:
         examples: Lines to show as they are, each a command line that works, or a ``#`` comment.
+        exit_codes: The same for exit codes that mean something of their own here.
     """
 
-    def __init__(self, *args: Any, examples: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, examples: str, exit_codes: str = "", **kwargs: Any) -> None:
         self.examples = textwrap.dedent(examples).strip()
+        self.exit_codes = textwrap.dedent(exit_codes).strip()
         kwargs["context_settings"] = {**CONTEXT_SETTINGS, **kwargs.get("context_settings", {})}
         super().__init__(*args, **kwargs)
         self.params += global_options(hidden=True)
@@ -68,8 +70,10 @@ class Command(click.Command):
                 formatter.write_dl([(f"{name:<{column}}", text) for name, text in records], col_max=_NAME_COLUMN)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples."""
+        """Write the examples, and the exit codes where there are any to explain."""
         write_block(formatter, "Examples", self.examples)
+        if self.exit_codes:
+            write_block(formatter, "Exit codes", self.exit_codes)
 
 
 def write_block(formatter: click.HelpFormatter, heading: str, text: str) -> None:

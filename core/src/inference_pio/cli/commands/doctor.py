@@ -2,66 +2,72 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from ..command import build_command
+from ..command import build_command, option
 from ..options import as_json
-from ..terminal import styled, write_json
+from ..terminal import write_json
 
 if TYPE_CHECKING:
+    from ...doctor import Report
     from ...hookspecs import DoctorFinding
 
 EXAMPLES = """
 inference-pio doctor
+inference-pio doctor --strict                  # in CI: warnings count
 inference-pio doctor --json | jq '.findings[] | select(.status != "ok")'
 """
 
-_COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
+EXIT_CODES = """
+0  nothing is wrong, or there are only warnings
+1  something is broken that you can mend; with --strict also: there are warnings
+3  a plugin is defective (invalid, failed, quarantined, or its check broke); its author must mend it
+"""
 
 
-@build_command("doctor", examples=EXAMPLES)
+@build_command("doctor", examples=EXAMPLES, exit_codes=EXIT_CODES)
+@option("--strict", is_flag=True, help="End with code 1 for warnings too.")
 @as_json
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> None:
+def command(ctx: click.Context, strict: bool, as_json: bool) -> None:
     """Look for what does not work, and say how to mend it.
 
-    The machine, the versions, the plugins, and whatever plugins check themselves. Ends with code 1 for an error.
+    The machine, the libraries, the folders, the installation, the plugins. Hook plugins are loaded, and the checks that
+    they contribute are run, each for ten seconds at most.
     """
-    from ...doctor import core_findings, hook_findings
+    from ...doctor import Report, core_findings, hook_findings
     from ...host import default_host
     from ..results import results_only
 
     with results_only() as out:
-        findings = core_findings(default_host()) + hook_findings(default_host())
-        worst = max((f.status for f in findings), key=list(_COLOURS).index, default="ok")
+        host = default_host()
+        report = Report((*core_findings(host), *hook_findings(host)))
         if as_json:
-            write_json({"status": worst, "findings": [_as_data(f) for f in findings]}, out)
+            write_json(_as_data(report), out)
         else:
-            click.echo(_draw(findings), file=out)
-    if worst == "error":
-        ctx.exit(1)
+            from ..findings import draw_report
+
+            click.echo(draw_report(report), file=out)
+    ctx.exit(report.exit_code(strict=strict))
 
 
-def _as_data(finding: DoctorFinding) -> dict[str, object]:
+def _as_data(report: Report) -> dict[str, object]:
     return {
+        "status": report.status,
+        "summary": report.summary,
+        "findings": [_finding_as_data(finding) for finding in report.findings],
+    }
+
+
+def _finding_as_data(finding: DoctorFinding) -> dict[str, object]:
+    return {
+        "group": finding.group,
+        "code": finding.code,
         "name": finding.name,
         "status": finding.status,
         "message": finding.message,
         "fix": finding.fix,
         "data": dict(finding.data) if finding.data is not None else None,
     }
-
-
-def _draw(findings: Sequence[DoctorFinding]) -> str:
-    longest = max((len(f.name) for f in findings), default=0)
-    lines = []
-    for finding in findings:
-        status = styled(f"{finding.status:<7}", sys.stdout, fg=_COLOURS[finding.status])
-        lines.append(f"{status}  {finding.name:<{longest}}  {finding.message}")
-        if finding.fix:
-            lines.append(f"{'':{11 + longest}}{styled('fix:', sys.stdout, bold=True)} {finding.fix}")
-    return "\n".join(lines)

@@ -52,7 +52,7 @@ def pio_offer_executor(request: ExecutorRequest) -> Executor | None:
 
 @hookimpl
 def pio_doctor_checks() -> Sequence[Callable[[], DoctorFinding]]:
-    """How many cores torch will use."""
-    from .doctor import check_cores
+    """What is in the cache of weights."""
+    from .doctor import check_leftovers, check_weights
 
-    return [check_cores]
+    return [check_weights, check_leftovers]

@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from inference_pio.file_sizes import size_of
+
 from .disk import disk_errors
 from .source import LocalSource, Source
 
@@ -150,6 +152,33 @@ def remove_leftovers(root: Path, *, own: str) -> None:
                 remove(staging)
         except Timeout:
             logger.debug("%s belongs to a download that is going on", staging)
+
+
+def kept_weights(cache_dir: Path) -> dict[str, int]:
+    """Return the size of what is kept under each key, bytes; what downloads are still busy with does not count."""
+    sizes = {}
+    for folder in sorted(path for path in (cache_dir / FOLDER).glob("*") if path.is_dir()):
+        kept = sum(size_of(path) for path in folder.iterdir() if not path.name.startswith(_STAGING))
+        if kept:
+            sizes[folder.name] = kept
+    return sizes
+
+
+def dead_downloads(cache_dir: Path) -> list[Path]:
+    """Return the staging folders whose process is gone; deletes nothing."""
+    root = cache_dir / FOLDER
+    return [staging for staging in sorted(root.glob(f"*/{_STAGING}*")) if not _is_locked(root, staging.parent.name)]
+
+
+def _is_locked(root: Path, key: str) -> bool:
+    path = root / f"{key}.lock"
+    if not path.exists():  # looking leaves no file behind
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except (Timeout, OSError):  # not ours to lock: somebody else's download
+        return True
 
 
 def remove(path: Path) -> None:

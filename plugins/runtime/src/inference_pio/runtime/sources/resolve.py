@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference_pio.errors import ChecksumError, DownloadError, WeightsNotFoundError
@@ -13,8 +14,6 @@ from .source import HubSource, LocalSource, Source, WheelSource, parse_source
 from .verified_file import VerifiedFile, check_local
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from inference_pio.hookspecs import WeightsRequest
     from inference_pio.manifest import WeightsEntry
 
@@ -62,6 +61,14 @@ def is_present(entry: WeightsEntry, cache_dir: Path) -> bool:
         source = sources[0]
         return isinstance(source, LocalSource) and source.is_there()
     return place_of(entry, sources, cache_dir).is_filled()
+
+
+def key_of(entry: WeightsEntry) -> str | None:
+    """Return the name of an entry's folder in the cache; ``None`` when it is not kept there."""
+    sources = _parse(entry)
+    if sources is None or is_local(sources):
+        return None
+    return place_of(entry, sources, Path()).key
 
 
 def _parse(entry: WeightsEntry) -> list[Source] | None:
