@@ -186,7 +186,7 @@ def _installed(dist: InstalledDist) -> Outcome:
             Reason(
                 "duplicate-metadata",
                 f"{dist.name} is recorded as installed more than once: also {', '.join(dist.duplicates)}",
-                f"pip install --force-reinstall --no-deps {dist.name}",
+                "Remove the stale one, which pip would leave there: inference-pio doctor has the command",
             ),
         )
     return Outcome("installed", f"by {dist.name} {dist.version}", remarks)

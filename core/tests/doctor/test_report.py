@@ -30,6 +30,15 @@ def test_the_exit_code_says_who_must_mend_it(findings: tuple[DoctorFinding, ...]
     assert Report(findings).exit_code(strict=True) == strict_code
 
 
+def test_a_plugin_whose_distribution_is_incomplete_is_not_to_blame() -> None:
+    failed = PluginDefect(name="hooks acme", status="error", message="no", data={"dist": "acme"})
+    unmet = DoctorFinding(code="requirement-unmet", name="r", status="error", message="no", data={"project": "acme"})
+    gone = DoctorFinding(code="editable-gone", name="e", status="error", message="no", data={"project": "other"})
+    assert Report((failed, unmet)).exit_code() == 1
+    assert Report((failed, gone)).exit_code() == 3
+    assert Report((failed, unmet, DEFECT)).exit_code() == 3
+
+
 def test_the_summary_counts_every_status() -> None:
     assert Report((OK, WARNING, WARNING)).summary == {"ok": 1, "warning": 2, "error": 0}
     assert [Report(findings).status for findings in ((), (OK,), (OK, ERROR, WARNING))] == ["ok", "ok", "error"]

@@ -47,7 +47,7 @@ _LIBRARIES = (
     Code(
         "library-missing",
         "warning",
-        "torch or transformers is not installed. The message says what does not work without it.",
+        "`torch` or `transformers` is not installed. The message says what does not work without it.",
         "Install it if you need that.",
     ),
     Code(

@@ -139,7 +139,7 @@ TABLE = CodeTable(
             "duplicate-metadata",
             "warning",
             "The distribution is recorded as installed twice, which is what a broken upgrade leaves. A remark.",
-            "`pip install --force-reinstall --no-deps DIST`.",
+            "Remove the stale one: `inference-pio doctor` has the command. pip alone would leave it there.",
         ),
         Code(
             "failed-before",

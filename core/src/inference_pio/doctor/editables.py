@@ -36,7 +36,7 @@ def _compare(dist: InstalledDist, root: Path) -> Iterator[DoctorFinding]:
         yield DoctorFinding(
             code="editable-gone",
             group="installation",
-            name=dist.name,
+            name="editable",
             status="error",
             message=f"{dist.name} {dist.version} is an editable install of {root}, which is gone",
             fix=f"pip uninstall {dist.name}, or pip install -e its new folder",
@@ -48,7 +48,7 @@ def _compare(dist: InstalledDist, root: Path) -> Iterator[DoctorFinding]:
         yield DoctorFinding(
             code="editable-stale",
             group="installation",
-            name=dist.name,
+            name="editable",
             status="warning",
             message=f"{root} has changed since its editable install: {'; '.join(differences)}",
             fix=f"pip install --no-deps -e {shlex.quote(str(root))}",

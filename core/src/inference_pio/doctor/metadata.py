@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ..discovery import Index
 
 _LIBRARIES = frozenset({"torch", "transformers"})
+_HARM = {
+    "METADATA": "nobody knows what it requires",
+    "RECORD": "pip can neither uninstall nor update it",
+}
 _SHOWN = 5
 """Leftovers that a message names; ``data`` has all."""
 
@@ -153,10 +157,11 @@ def _incomplete(index: Index, ours: frozenset[str]) -> Iterator[DoctorFinding]:
         if installer not in ("pip", "uv"):  # a system's package manager keeps a record of its own
             missing = [name for name in missing if name != "RECORD"]
         if missing:
+            harm = _HARM[missing[0]]
             yield _finding(
                 "metadata-incomplete",
-                f"{dist.folder} lacks {' and '.join(missing)}, so that pip cannot uninstall or update it",
-                f"{remove_command([dist.folder])}; pip install --force-reinstall --no-deps {dist.name}",
+                f"{dist.folder} lacks {' and '.join(missing)}: {harm}",
+                f"{remove_command([dist.folder])}; pip install --force-reinstall --no-deps {dist.name}=={dist.version}",
                 project=dist.name,
                 path=dist.folder,
                 missing=missing,

@@ -34,7 +34,10 @@ def _models(records: tuple[PluginRecord, ...]) -> DoctorFinding:
     counts = Counter(str(record.state) for record in records)
     is_any_usable = any(record.is_usable for record in records)
     code = "models" if is_any_usable else "models-unusable" if records else "models-none"
-    fix = {"models-none": "pip install inference-pio-smollm2", "models-unusable": "See the lines below"}.get(code, "")
+    fix = {
+        "models-none": "pip install inference-pio-smollm2",
+        "models-unusable": "inference-pio why-not NAME says what is in the way of each",
+    }.get(code, "")
     return DoctorFinding(
         code=code,
         group="plugins",

@@ -16,6 +16,9 @@ STATUSES: tuple[Status, ...] = ("ok", "warning", "error")
 GROUPS = ("machine", "libraries", "storage", "installation", "plugins", "hooks")
 """Sections, in the order in which they are shown."""
 
+_INCOMPLETE = frozenset({"requirement-unmet", "editable-gone"})
+"""Codes of findings that name a distribution whose plugins cannot be expected to load."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PluginDefect(DoctorFinding):
@@ -50,10 +53,18 @@ class Report:
     def exit_code(self, *, strict: bool = False) -> int:
         """Return 3 when a plugin is defective, else 1 when something else is broken, else 0.
 
+        A plugin that does not load is not to blame where its distribution is not installed completely.
+
         Args:
             strict: Warnings count as broken.
         """
-        if any(finding.status == "error" and isinstance(finding, PluginDefect) for finding in self.findings):
+        incomplete = {_project(finding, "project") for finding in self.findings if finding.code in _INCOMPLETE}
+        defects = [finding for finding in self.findings if isinstance(finding, PluginDefect)]
+        if any(finding.status == "error" and _project(finding, "dist") not in incomplete for finding in defects):
             return 3
         bad = ("warning", "error") if strict else ("error",)
         return 1 if any(finding.status in bad for finding in self.findings) else 0
+
+
+def _project(finding: DoctorFinding, key: str) -> object:
+    return finding.data.get(key) if finding.data else finding

@@ -28,7 +28,7 @@ def requirement_findings(index: Index) -> Iterator[DoctorFinding]:
             yield DoctorFinding(
                 code="requirement-unmet",
                 group="installation",
-                name=name,
+                name="requirements",
                 status="error",
                 message=f"{name} {dist.version} requires " + ", ".join(_sentence(*pair) for pair in unmet),
                 fix=f"pip install {shlex.join(wanted)}",
