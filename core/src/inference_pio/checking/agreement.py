@@ -97,28 +97,34 @@ def _dependencies(
         place = f"{where}:$.dependencies[{index}]"
         found = direct.get(canonical_name(wanted.name))
         if found is None:
-            if not _may_arrive(canonical_name(wanted.name), direct, requirements_of):
+            if not _may_arrive(canonical_name(wanted.name), direct.values(), requirements_of):
                 message = f"the manifest depends on {text!r}, which installing {metadata.name} does not bring along"
                 yield finding("dependency-undeclared", message, place)
         elif wanted.specifier and wanted.specifier != found.specifier:
             yield finding("dependency-differs", f"the manifest says {text!r}, {metadata.where} '{found}'", place)
 
 
-def _may_arrive(name: str, direct: dict[str, Requirement], requirements_of: Requirements) -> bool:
+def _may_arrive(name: str, direct: Iterable[Requirement], requirements_of: Requirements) -> bool:
     """Whether a distribution comes along with the direct requirements, or whether that cannot be told here."""
-    seen: set[str] = set()
+    seen: set[tuple[str, frozenset[str]]] = set()
     waiting = list(direct)
     while waiting:
         current = waiting.pop()
-        if current == name:
+        key = (canonical_name(current.name), frozenset(current.extras))
+        if key[0] == name:
             return True
-        if current not in seen:
-            seen.add(current)
-            texts = requirements_of(current)
+        if key not in seen:
+            seen.add(key)
+            texts = requirements_of(key[0])
             if texts is None:  # not installed: what it requires is not known
                 return True
-            waiting += [canonical_name(requirement.name) for requirement in parsed(texts)]
+            waiting += [found for found in parsed(texts) if _applies(found, key[1])]
     return False
+
+
+def _applies(requirement: Requirement, extras: Iterable[str]) -> bool:
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
 
 
 def unconditional(texts: Iterable[str]) -> list[Requirement]:

@@ -9,7 +9,7 @@ _CODE = (
         "module-not-found",
         "error",
         "The package has no source file for the module that the entry point names.",
-        "Correct the entry point, or add the file. In a wheel: is it left out of the build?",
+        "Correct the entry point, or add the file. If only a wheel lacks it, the build leaves it out.",
     ),
     Code(
         "syntax-error",
