@@ -10,6 +10,9 @@ A distribution implements hooks in a module or object that an entry point in gro
 
 Decision hooks (``firstresult``) are asked in turn until one answers; an error in one stops the operation and names the
 plugin. Contribution hooks are called one implementation at a time; an error is logged and the others still count.
+
+Each hook has an example, which a test runs. What it uses without importing it is ``hookimpl`` as above,
+``DoctorFinding`` from here, ``click``, or of the standard library. Ask only for the arguments you need.
 """
 
 from __future__ import annotations
@@ -112,8 +115,10 @@ def pio_resolve_weights(request: WeightsRequest) -> Path | None:
 
         @hookimpl
         def pio_resolve_weights(request):
-            if str(request.entry.source).startswith("s3:"):
-                return fetch_from_bucket(request)
+            source = str(request.entry.source)
+            if source.startswith("share:"):  # a folder that the whole office mounts
+                return Path(os.environ["OFFICE_SHARE"], source.removeprefix("share:"))
+            return None  # let somebody else fetch it
     """
 
 
@@ -127,8 +132,10 @@ def pio_weights_present(entry: WeightsEntry, cache_dir: Path) -> bool | None:
 
         @hookimpl
         def pio_weights_present(entry, cache_dir):
-            if str(entry.source).startswith("s3:"):
-                return (cache_dir / "s3" / entry.id).exists()
+            source = str(entry.source)
+            if source.startswith("share:"):
+                return Path(os.environ["OFFICE_SHARE"], source.removeprefix("share:")).exists()
+            return None
     """
 
 
@@ -140,7 +147,9 @@ def pio_choose_device(manifest: Manifest, requested: str | None) -> str | None:
 
         @hookimpl
         def pio_choose_device(manifest, requested):
-            return requested or ("cuda:1" if manifest.required_memory_gb > 8 else None)
+            if requested is None and manifest.required_memory_gb > 8:
+                return "cuda:1"  # the larger of the two cards here
+            return None
     """
 
 
@@ -152,8 +161,11 @@ def pio_offer_executor(request: ExecutorRequest) -> Any | None:
 
         @hookimpl
         def pio_offer_executor(request):
-            if request.device == "cpu" and request.options.dtype is None:
-                return NativeExecutor.build(request)
+            if request.device != "npu":
+                return None
+            from acme_npu import NpuExecutor  # imported where it is used: every command loads this module
+
+            return NpuExecutor(request.plugin, request.config, request.checkpoint)
     """
 
 
@@ -165,7 +177,9 @@ def pio_adjust_config(plugin_name: str, config: BaseConfig) -> BaseConfig | None
 
         @hookimpl
         def pio_adjust_config(plugin_name, config):
-            return dataclasses.replace(config, max_position_embeddings=2048)
+            if plugin_name == "gemma3":
+                return dataclasses.replace(config, max_position_embeddings=2048)
+            return None
     """
 
 
@@ -187,6 +201,8 @@ def pio_before_generation(request: GenerationRequest) -> None:
 
     Example::
 
+        logger = logging.getLogger(__name__)
+
         @hookimpl
         def pio_before_generation(request):
             logger.info("%s: %d tokens", request.plugin_name, len(request.prompt_ids))
@@ -199,9 +215,11 @@ def pio_after_generation(request: GenerationRequest, completion: Completion) -> 
 
     Example::
 
+        new_tokens = collections.Counter()
+
         @hookimpl
         def pio_after_generation(request, completion):
-            database["runs"].insert({"prompt": request.prompt, "answer": completion.text})
+            new_tokens[request.plugin_name] += completion.stats.new_tokens
     """
 
 
@@ -214,8 +232,9 @@ def pio_logits_processors(request: GenerationRequest) -> Sequence[LogitsProcesso
         @hookimpl
         def pio_logits_processors(request):
             def never_say_42(token_ids, logits):
-                logits[42] = -np.inf
+                logits[42] = float("-inf")
                 return logits
+
             return [never_say_42]
     """
 
@@ -228,7 +247,12 @@ def pio_commands() -> Sequence[click.Command] | None:
 
         @hookimpl
         def pio_commands():
-            return [click.Command("logs", callback=show_logs, help="Show past runs.")]
+            @click.command("greet", help="Greet somebody.")
+            @click.argument("who")
+            def greet(who):
+                click.echo(f"Hello {who}")
+
+            return [greet]
     """
 
 
@@ -238,9 +262,15 @@ def pio_doctor_checks() -> Sequence[Callable[[], DoctorFinding]] | None:
 
     Example::
 
+        def check_share():
+            path = os.environ["OFFICE_SHARE"]
+            if os.path.isdir(path):
+                return DoctorFinding(name="share", status="ok", message=path)
+            return DoctorFinding(name="share", status="error", message=f"{path} is not mounted", fix=f"mount {path}")
+
         @hookimpl
         def pio_doctor_checks():
-            return [lambda: DoctorFinding(name="bucket", status="ok", message="reachable")]
+            return [check_share]
     """
 
 
@@ -252,7 +282,10 @@ def pio_shutdown() -> None:
 
     Example::
 
+        connections = []  # opened by other hooks of this plugin
+
         @hookimpl
         def pio_shutdown():
-            database.close()
+            while connections:
+                connections.pop().close()
     """
