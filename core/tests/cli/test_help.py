@@ -1,10 +1,13 @@
 """``--help``, contributed commands, shell completion."""
 
+import pkgutil
 import subprocess
 
 import pytest
 
-COMMANDS = ["bench", "chat", "completion", "config", "doctor", "info", "list", "pull", "run", "schema", "test"]
+from inference_pio.cli import commands
+
+COMMANDS = sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(commands.__path__))
 BROKEN_HOOKS = {
     "fails at import": "raise RuntimeError('broken at import')",
     "exits at import": "raise SystemExit(5)",
