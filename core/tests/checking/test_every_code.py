@@ -255,7 +255,8 @@ IMPORT = [
     Case("import-leaves-threads", helper_at_import(
         "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,)).start()"), imports=True),
     Case("import-loads-heavy", helper_at_import("import sys\nsys.modules['torch'] = sys"), imports=True),
-    Case("import-slow", at_import("from time import process_time as now\nend = now() + 1.2\nwhile now() < end: pass\n"), imports=True),
+    Case("import-slow", at_import(
+        "from time import process_time as now\nend = now() + 1.2\nwhile now() < end: pass\n"), imports=True),
     Case("factory-failed", replacing("return TinyPlugin()", "raise ValueError('no')"), imports=True,
          also=frozenset({"factory-returns-other"})),
     Case("plugin-unfit", replacing(RETURN, "    return plain(TinyPlugin)\n\n\ndef plain(kind): return object()\n"),

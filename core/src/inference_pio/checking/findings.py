@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..codes import Severity, check, check_code, check_import
@@ -73,7 +73,7 @@ class CheckReport:
     dist: str | None
     plugins: tuple[str, ...]
     findings: tuple[Finding, ...]
-    measured: Mapping[str, Mapping[str, Any]] | None = None
+    measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def is_ok(self) -> bool:
@@ -96,7 +96,7 @@ class CheckReport:
             "findings": [found.as_data() for found in self.findings],
             "counts": self.counts,
             "ok": self.is_ok,
-            "measured": {name: dict(values) for name, values in (self.measured or {}).items()},
+            "measured": {name: dict(values) for name, values in self.measured.items()},
         }
 
 

@@ -13,7 +13,7 @@ from ..manifest import MANIFEST_NAME
 from ..manifest_files import ManifestFileError, read_inside
 from .file_tree import FileTree, folder_tree
 from .findings import Finding, TargetKind, finding
-from .project_metadata import entry_points_of_project, metadata_of_project
+from .project_metadata import entry_points_of_project, metadata_of_project, table, texts
 from .subject import SHARED, Subject
 from .toml_reader import read_toml
 
@@ -43,7 +43,7 @@ class _Project:
     document: Mapping[str, Any]
 
     def subject(self, target: str, kind: TargetKind) -> Subject:
-        project = _table(self.document, "project")
+        project = table(self.document, "project")
         entry_points = entry_points_of_project(project)
         source = self._source_root(entry_points)
         prefix = source.relative_to(self.root).as_posix()
@@ -61,7 +61,7 @@ class _Project:
     def _findings(self, project: Mapping[str, Any]) -> Iterator[Finding]:
         if not isinstance(project.get("name"), str):
             yield finding("metadata-missing", "there is no [project] table with a name", PYPROJECT)
-        if "entry-points" in project.get("dynamic", []):
+        if "entry-points" in texts(project.get("dynamic")):
             yield finding("entry-point-dynamic", "its entry points are computed at build time", PYPROJECT)
 
     def _source_root(self, entry_points: tuple[EntryPointRef, ...]) -> Path:
@@ -77,20 +77,12 @@ class _Project:
         return next((place for place in inside if place.name == "src"), self.root)
 
     def _candidates(self) -> Iterator[str]:
-        tools = _table(self.document, "tool")
-        wheel = _table(tools, "hatch", "build", "targets", "wheel")
-        yield from (str(Path(str(name)).parent) for name in wheel.get("packages", []))
-        find = _table(tools, "setuptools", "packages", "find")
-        yield from map(str, find.get("where", []))
+        tools = table(self.document, "tool")
+        wheel = table(tools, "hatch", "build", "targets", "wheel")
+        yield from (str(Path(name).parent) for name in texts(wheel.get("packages")))
+        find = table(tools, "setuptools", "packages", "find")
+        yield from texts(find.get("where"))
         yield from ("src", ".", "lib", "python")
-
-
-def _table(document: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    """A nested table; empty where something else stands in its place."""
-    found: Any = document
-    for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
 
 
 def _tops(entry_points: tuple[EntryPointRef, ...]) -> list[str]:

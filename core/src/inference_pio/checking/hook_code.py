@@ -13,7 +13,7 @@ from ..hook_registry import HOOK_PREFIX
 from ..installed import EntryPointRef
 from ..names import nearest_names
 from .findings import Finding, finding
-from .syntax import Definition, Function, Module, Modules, dotted_name, executed_statements
+from .syntax import Assignment, Definition, Function, Module, Modules, assigned_names, dotted_name, executed_statements
 
 _MARKER = "hookimpl"
 
@@ -100,7 +100,7 @@ def _of_object(name: str, module: Module, modules: Modules) -> Iterator[_Hook]:
     """Methods of a class, or of the class that ``name = Class()`` makes an object of."""
     found = modules.resolve(module, name)
     if not isinstance(found, Definition):
-        values = [n.value for n in module.tree.body if isinstance(n, ast.Assign) and dotted_name(n.targets[0]) == name]
+        values = [n.value for n in module.tree.body if isinstance(n, Assignment) and name in assigned_names(n)]
         made_by = values[-1].func if values and isinstance(values[-1], ast.Call) else None
         found = modules.resolve(module, made_by.id) if isinstance(made_by, ast.Name) else None
     if isinstance(found, Definition) and isinstance(found.node, ast.ClassDef):

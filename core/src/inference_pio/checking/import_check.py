@@ -22,7 +22,7 @@ from .bounded_process import Ended, run_bounded
 from .findings import Finding, finding
 from .manifests import read_manifest
 from .subject import Subject
-from .wheel_archive import WheelArchive, leaves_folder
+from .wheel_archive import DAMAGE, WheelArchive, leaves_folder
 
 _IMPOSSIBLE = frozenset({"member-outside", "shadows-host", "stray-init", "target-unreadable"})
 """Errors after which an import would not be that of the plugin, or would harm the host that checks."""
@@ -185,5 +185,5 @@ def _unpack(wheel: WheelArchive, folder: str) -> None:
         raise CheckError(f"the wheel unpacks to {size} bytes; at most {_MAX_UNPACKED_BYTES} are unpacked for a check")
     try:
         wheel.archive.extractall(folder, [name for name in wheel.names if not leaves_folder(name)])
-    except (OSError, ValueError, RuntimeError, EOFError) as error:
+    except (OSError, ValueError, *DAMAGE) as error:
         raise CheckError(f"the wheel cannot be unpacked: {error}") from error

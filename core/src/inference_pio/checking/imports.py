@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .syntax import Module, Modules, Scope, is_never_on_import
+from .syntax import Module, Modules, Scope, executed_statements, is_never_on_import
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,20 @@ def _with_parents(name: str) -> Iterator[str]:
 
 
 def aliases_of(module: Module) -> Mapping[str, str]:
-    """What each imported name of a module stands for: ``{"np": "numpy", "environ": "os.environ"}``."""
+    """What the names of a module stand for: ``{"np": "numpy", "environ": "os.environ"}``.
+
+    Names of its own stand for themselves (``{"print": ".print"}``), so that nobody takes them for builtins.
+    """
     found: dict[str, str] = {}
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                found[alias.asname or alias.name.partition(".")[0]] = (
-                    alias.name if alias.asname else alias.name.partition(".")[0]
-                )
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            found.update({alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names})
+                top = alias.name.partition(".")[0]
+                found[alias.asname or top] = alias.name if alias.asname else top
+        elif isinstance(node, ast.ImportFrom):
+            source = "" if node.level else node.module
+            found.update({alias.asname or alias.name: f"{source}.{alias.name}" for alias in node.names})
+    for statement in executed_statements(module.tree.body):
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.setdefault(statement.name, f".{statement.name}")
     return found

@@ -16,9 +16,9 @@ def metadata_of_project(project: Mapping[str, Any], where: str) -> DistMetadata 
     name = project.get("name")
     if not isinstance(name, str):
         return None
-    dynamic = project.get("dynamic", [])
+    dynamic = texts(project.get("dynamic"))
     license_, is_expression = _license(project.get("license"))
-    requires = tuple(map(str, project.get("dependencies", [])))
+    requires = tuple(texts(project.get("dependencies")))
     return DistMetadata(
         where=where,
         name=name,
@@ -37,17 +37,28 @@ def _license(value: Any) -> tuple[str | None, bool]:
     return (_text(value.get("text") or value.get("file")), False) if isinstance(value, Mapping) else (None, False)
 
 
+def texts(value: Any) -> list[str]:
+    """Return the texts of a list; none where something else stands in its place."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def table(document: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """Return a nested table; an empty one where something else stands in its place."""
+    found: Any = document
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
 def entry_points_of_project(project: Mapping[str, Any]) -> tuple[EntryPointRef, ...]:
     """Read the entry points of our groups from a ``[project]`` table."""
-    tables = project.get("entry-points", {})
     found = []
     for group in (MODELS_GROUP, HOOKS_GROUP):
-        table = tables.get(group, {}) if isinstance(tables, Mapping) else {}
-        found += [EntryPointRef(group, name, str(value)) for name, value in table.items()]
+        found += [EntryPointRef(group, name, str(v)) for name, v in table(project, "entry-points", group).items()]
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from .file_tree import MAX_SOURCE_BYTES, FileTree
 from .findings import finding
 from .folder_subject import open_folder
 from .subject import Subject
-from .wheel_archive import leaves_folder
+from .wheel_archive import DAMAGE, leaves_folder
 
 MAX_UNPACKED_BYTES = 500_000_000
 
@@ -24,7 +24,7 @@ def open_sdist(path: Path, target: str) -> Iterator[Subject]:
         try:
             _unpack(path, Path(name))
             (root,) = Path(name).iterdir()
-        except (OSError, ValueError, EOFError, tarfile.TarError) as error:
+        except (OSError, ValueError, tarfile.TarError, *DAMAGE) as error:
             unreadable = finding("target-unreadable", f"the archive cannot be unpacked: {error}", path.name)
             yield Subject(target, "sdist", FileTree({}), findings=(unreadable,))
             return

@@ -11,6 +11,7 @@ from .file_tree import FileTree
 from .subject import folder_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+Assignment = (ast.Assign, ast.AnnAssign, ast.AugAssign)
 Scope = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 Python = tuple[int, int]
@@ -160,13 +161,14 @@ def _binding(module: Module, name: str) -> Definition | Elsewhere | _Imported | 
         elif isinstance(node, ast.Import):
             if any((alias.asname or alias.name.partition(".")[0]) == name for alias in node.names):
                 found = Elsewhere(name)
-        elif name in _assigned(node):
+        elif name in assigned_names(node):
             found = Elsewhere()
     return Elsewhere() if found is None and is_open else found
 
 
-def _assigned(node: ast.stmt) -> set[str]:
-    if not isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+def assigned_names(node: ast.stmt) -> set[str]:
+    """Return the names that a statement assigns to; an annotation without a value binds none."""
+    if not isinstance(node, Assignment):
         return set()
     if isinstance(node, ast.AnnAssign) and node.value is None:
         return set()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -13,6 +15,9 @@ from .file_tree import Reader
 
 MAX_METADATA_BYTES = 10_000_000
 """Of one file of the ``.dist-info``; a RECORD of ten thousand files has one."""
+
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError)
+"""What reading a member raises when it is broken, encrypted, or packed in a way that this Python does not know."""
 
 _PIECE = 1 << 20
 
@@ -66,7 +71,7 @@ class WheelArchive:
         try:
             with self.archive.open(name) as member:
                 return member.read(limit)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        except DAMAGE as error:
             raise ValueError(f"{name} is damaged: {error}") from error
 
     def reader(self, name: str) -> Reader:
@@ -84,7 +89,7 @@ class WheelArchive:
             with self.archive.open(name) as member:
                 while piece := member.read(_PIECE):
                     hashed.update(piece)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        except DAMAGE as error:
             raise ValueError(f"{name} is damaged: {error}") from error
         return hashed.digest()
 
