@@ -38,7 +38,7 @@ def plugin(site, cli):
 def test_what_was_locked_verifies_until_a_file_changes(cli, plugin):
     locked = cli.run("lock")
     assert (locked.returncode, locked.stdout) == (0, b"")
-    assert locked.stderr == b"1 distributions, 3 files -> inference-pio.lock.json\n"
+    assert locked.stderr == b"1 distribution, 3 files -> inference-pio.lock.json\n"
     verified = cli.run("verify")
     assert verified.returncode == 0, verified.stdout
     assert verified.stdout.decode().split() == [
@@ -95,6 +95,7 @@ def test_what_differs_from_record_already_is_not_locked_without_force(cli, plugi
     assert refused.returncode == 1
     assert b"file-changed  acme-tools acme_tools.py" in refused.stderr
     assert b"nothing was locked" in refused.stderr
+    assert b"->" not in refused.stderr, "no word of a file that was not written"
     assert not (cli.home / "inference-pio.lock.json").exists()
     refused = cli.run("lock", "--json")
     assert (refused.returncode, json.loads(refused.stdout)["path"]) == (1, None)

@@ -151,14 +151,15 @@ class _Comparison:
         """Compare with the lock's files; returns the findings against RECORD that are left."""
         state, locked = self._state, {file.path: file for file in self._dist.files}
         answered: set[str] = set()
+        against_record = {(finding.path, finding.code) for finding in record}
         for path, file in locked.items():
             result = state.results.get(path)
             if isinstance(result, Digest) and (result.sha256, result.size) == (file.sha256, file.size):
-                if file.accepted or any(f.path == path and f.code == "hash-missing" for f in record):
+                if file.accepted or (path, "hash-missing") in against_record:
                     answered.add(path)
             elif isinstance(result, Digest):
                 answered.add(path)
-                self._find("file-changed", self._against(path, record), path)
+                self._find("file-changed", self._against(path, (path, "file-changed") in against_record), path)
             else:
                 missing = Unread("file-missing", "is missing")
                 answered.add(path)
@@ -168,8 +169,8 @@ class _Comparison:
                 self._find("file-not-locked", "is in RECORD and not in the lock", path)
         return [f for f in record if f.path not in answered or f.code not in {*_CAN_BE_ACCEPTED, "file-missing"}]
 
-    def _against(self, path: str, record: list[Finding]) -> str:
-        if any(f.path == path and f.code == "file-changed" for f in record):
+    def _against(self, path: str, differs_from_record: bool) -> str:
+        if differs_from_record:
             return "is neither what the lock says nor what RECORD says"
         if path in self._state.entries:
             return "is not what the lock says; RECORD agrees with it, so that was changed too"

@@ -58,7 +58,8 @@ def command(ctx: click.Context, output: str | None, with_dependencies: bool, for
     if as_json:
         write_json({"path": None if is_refused else path, **_counts(lock), "findings": as_data(found)})
     else:
-        _tell(inventory, lock, path)
+        if not is_refused:
+            _tell(inventory, lock, path)
         if found:
             note(draw_findings(found))
     if is_refused:
@@ -86,7 +87,9 @@ def _counts(lock: Lock) -> dict[str, object]:
 def _tell(inventory: Inventory, lock: Lock, path: str) -> None:
     """Say on standard error what a lock holds, and what it cannot hold."""
     files = sum(len(dist.files) for dist in lock.distributions)
-    note(f"{len(lock.distributions)} distributions, {files} files -> {'standard output' if path == '-' else path}")
+    plural = "" if len(lock.distributions) == 1 else "s"
+    where = "standard output" if path == "-" else path
+    note(f"{len(lock.distributions)} distribution{plural}, {files} files -> {where}")
     for state in inventory.states.values():
         if state.not_verifiable:
             note(f"not verifiable: {state.name} {state.version} {state.not_verifiable}")
