@@ -28,7 +28,7 @@ CORE_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 PYTHON = "3.11"  # of every other session: nothing else of ours depends on the minor version, and torch is big
 
 nox.needs_version = ">=2024.10.9"
-nox.options.sessions = ["lint", "types", "repo", "core", "plugin", "together"]
+nox.options.sessions = ["lint", "types", "repo", "core", "plugin", "mixed", "together"]
 
 
 def wake_pyenv() -> None:
@@ -97,6 +97,7 @@ def install(session: nox.Session, *requirements: str, constraints: Path = CONSTR
     """Install pinned versions, and our own distributions as wheels. Nothing is compiled ahead of use: torch is big."""
     local = ("-c", str(local_constraints(session))) if any(r.startswith("inference-pio") for r in requirements) else ()
     session.install("--no-compile", "-c", str(constraints), *local, *requirements)
+    session.env.setdefault("INFERENCE_PIO_STATE_DIR", str(session.cache_dir.resolve() / "state"))
     # One folder for all sessions, so that a checkpoint is downloaded once.
     session.env.setdefault(
         "INFERENCE_PIO_CACHE_DIR", os.environ.get("INFERENCE_PIO_CACHE_DIR") or str(session.cache_dir.resolve() / "pio")
@@ -174,6 +175,25 @@ def plugin(session: nox.Session, name: str) -> None:
 
 
 @nox.session(python=PYTHON)
+def mixed(session: nox.Session) -> None:
+    """Install every other distribution as an editable and the rest as wheels: what a developer's environment holds."""
+    names = list(DISTS)
+    editable = names[::2]
+    install(session, *(str(project(DISTS[name])["name"]) for name in names))
+    for name in editable:
+        session.install("--no-deps", "--build-constraint", str(CONSTRAINTS), "-e", str(DISTS[name]))
+    report = json.loads(str(session.run("inference-pio", "list", "--all", "--json", silent=True)))
+    states = {record["name"]: record["state"] for record in (*report["models"], *report["hooks"])}
+    if not set(models()) <= set(states) or set(states.values()) != {"ready"}:
+        session.error(f"not all plugins are ready: {states}")
+    for name in states:
+        session.run("inference-pio", "check", name, "--import")
+    session.run("inference-pio", "doctor")
+    session.run("inference-pio", "verify", "--allow-editable")
+    session.run("inference-pio", "verify", success_codes=[1])  # editables are not verifiable, and that is said
+
+
+@nox.session(python=PYTHON)
 def together(session: nox.Session) -> None:
     """Test all plugins in one environment, on real checkpoints (downloaded once, about 350 MB)."""
     install_everything(session)
@@ -190,9 +210,13 @@ def together(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("name,python", [(name, "3.10" if name == "core" else PYTHON) for name in DISTS], ids=list(DISTS))
 def minimums(session: nox.Session, name: str) -> None:
-    """Test one distribution with the lowest versions that its pyproject.toml allows."""
+    """Test one distribution with the lowest versions that its pyproject.toml allows; of torch only if LOWEST_TORCH=1."""
+    pins = lowest_versions()
+    if os.environ.get("LOWEST_TORCH") != "1":  # gigabytes, of a version that has no other use here
+        pinned = re.findall(r"^torch==.*$", CONSTRAINTS.read_text(encoding="utf-8"), re.MULTILINE)
+        pins = [pin for pin in pins if not pin.startswith("torch==")] + pinned
     lowest = Path(session.create_tmp()) / "minimums.txt"
-    lowest.write_text("".join(f"{pin}\n" for pin in lowest_versions()), encoding="utf-8")
+    lowest.write_text("".join(f"{pin}\n" for pin in pins), encoding="utf-8")
     install(session, requirement(name), constraints=lowest)
     test_dists(session, [name], "not weights")
 
