@@ -12,6 +12,7 @@
     |   `-- HookError                     3  a hook implementation raised or answered with a wrong type
     |-- PluginUnavailableError            1  sound, but not usable here: versions, memory, disabled
     |-- CheckError                        1  a check of a plugin could not run; says nothing about the plugin
+    |-- InstallError                      1  pip or the environment failed; nothing was changed
     |-- ConfigError                       1  a model configuration does not hold together (ValueError)
     |-- WeightsError                      1  anything about a checkpoint
     |   |-- WeightsNotFoundError          1  no such file or source (FileNotFoundError)
@@ -138,6 +139,10 @@ class PluginUnavailableError(InferencePioError):
 
 class CheckError(InferencePioError):
     """A check could not run here; it says nothing about the plugin."""
+
+
+class InstallError(InferencePioError):
+    """pip or the environment failed while plugins were installed or uninstalled; everything is as it was before."""
 
 
 class ConfigError(InferencePioError, ValueError):
