@@ -41,6 +41,13 @@ def test_tests_are_chosen_by_keyword_and_arguments_go_to_pytest(with_pytest):
     assert with_pytest.run("test", "echo", "--", "--no-such-option").returncode == 2
 
 
+def test_tests_are_chosen_by_level(with_pytest):
+    done = with_pytest.run("test", "echo", "--level", "load")
+    assert b"2 deselected" in done.stdout
+    assert with_pytest.run("test", "echo", "--level", "perfection").returncode == 2
+    assert b"give one of them" in with_pytest.run("test", "echo", "--level", "load", "--parity").stderr
+
+
 def test_parity_needs_transformers_and_runs_only_parity(with_pytest, site):
     assert b"pip install transformers" in with_pytest.run("test", "echo", "--parity").stderr
     (site.folder / "transformers.py").touch()

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..command import build_command
-from ..options import as_json, plugin_name
+from ..completion import complete_all_plugins
+from ..conformance import conformance_data, conformance_text
+from ..options import as_json
 from ..records import describe_record
 from ..table import draw_fields
 from ..terminal import write_json
@@ -25,17 +27,19 @@ inference-pio info smollm2 --json | jq .manifest.weights
 
 
 @build_command("info", examples=EXAMPLES)
-@plugin_name
+@click.argument("name", metavar="NAME", shell_complete=complete_all_plugins)
 @as_json
 def command(name: str, as_json: bool) -> None:
-    """Show everything about the model NAME.
+    """Show everything about the plugin NAME, a model or hooks.
 
-    What it is, what it needs, which checkpoints it runs, and why it cannot run here if it cannot. Its code is not run.
+    What it is, what it needs, which checkpoints it runs, how far it has proven itself here, and why it cannot run if it
+    cannot. Its code is not run.
     """
     from ...host import default_host
+    from ...testing.installed_plugins import find_plugin
 
     host = default_host()
-    record = host.record(name)
+    _, record = find_plugin(name)
     present = _present_weights(host, record)
     if as_json:
         write_json(_as_data(record, present))
@@ -68,11 +72,20 @@ def _as_data(record: PluginRecord, present: set[str]) -> dict[str, Any]:
     import msgspec
 
     manifest = msgspec.to_builtins(record.manifest) if record.manifest else None
-    return {**describe_record(record), "manifest": manifest, "weights_present": sorted(present)}
+    return {
+        **describe_record(record),
+        "manifest": manifest,
+        "weights_present": sorted(present),
+        "conformance": conformance_data(record),
+    }
 
 
 def _fields(record: PluginRecord) -> list[tuple[str, str]]:
-    fields = [("entry point", record.entry_point), ("manifest", record.manifest_path or "none")]
+    fields = [
+        ("entry point", record.entry_point),
+        ("manifest", record.manifest_path or "none"),
+        ("conformance", conformance_text(record)),
+    ]
     manifest = record.manifest
     if manifest is None:
         return fields

@@ -2,6 +2,7 @@ import pytest
 
 
 @pytest.mark.weights
+@pytest.mark.conformance("parity")
 def test_parity_of_the_echo():
     assert "a" == "a"
 
