@@ -23,9 +23,19 @@ def test_a_plugins_defect_has_an_exit_code_of_its_own(cli, site):
     site.install_module("acme-bad", "inference_pio.hooks", "bad = bad_hooks", "bad_hooks", HOOK)
     done = cli.run("doctor", "--json")
     assert done.returncode == 3
+    assert done.stderr == b""
     data = json.loads(done.stdout)
     assert data["status"] == "error"
     assert "check-failed" in {finding["code"] for finding in data["findings"]}
+
+
+def test_what_is_a_finding_is_not_a_warning_as_well(cli, site):
+    site.install_module("acme-bad", "inference_pio.hooks", "bad = bad_hooks", "bad_hooks", "import no_such_lib")
+    done = cli.run("doctor", env={"INFERENCE_PIO_DISABLE": "nobody"})
+    assert done.returncode == 3
+    assert done.stderr == b""
+    assert b"no_such_lib" in done.stdout
+    assert b"names nobody" in done.stdout
 
 
 def test_the_json_has_the_worst_status_the_counts_and_every_finding(echo):

@@ -57,6 +57,10 @@ def raises() -> DoctorFinding:
     raise RuntimeError("no bucket")
 
 
+def times_out() -> DoctorFinding:
+    raise TimeoutError("the bucket does not answer")
+
+
 def exits() -> DoctorFinding:
     raise SystemExit(1)
 
@@ -65,6 +69,7 @@ def exits() -> DoctorFinding:
     ("check", "message"),
     [
         (raises, "raises: RuntimeError: no bucket"),
+        (times_out, "TimeoutError: the bucket does not answer"),
         (exits, "exits: it called sys.exit(1)"),
         (lambda: "fine", "expected a DoctorFinding, got str"),
         (lambda: None, "expected a DoctorFinding, got NoneType"),
@@ -107,7 +112,7 @@ def test_a_check_that_never_ends_is_left_behind(site: FakeSite, released: thread
         ("hooks acme", "check-timeout"),
         ("bucket", "contributed"),
     ]
-    assert "it has not ended after 0.2 s" in findings[0].message
+    assert "had not ended after 0.2 s" in findings[0].message
     assert isinstance(findings[0], PluginDefect)
 
 

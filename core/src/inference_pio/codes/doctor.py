@@ -88,6 +88,7 @@ _STORAGE = (
         "Choose another folder with `INFERENCE_PIO_CACHE_DIR`.",
     ),
     Code("weights-kept", "info", "Which models' weights are in the cache, with their sizes.", "Nothing to do."),
+    Code("downloads", "info", "No download that died has left anything in the cache.", "Nothing to do."),
     Code(
         "download-leftover",
         "warning",

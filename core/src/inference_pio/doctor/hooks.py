@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import settings
 from ..errors import describe_error
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..host import Host
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 HOOK = "pio_doctor_checks"
 
@@ -54,18 +55,37 @@ def hook_findings(
 
 def _contributed(implementation: Implementation, limit_s: float) -> Iterator[DoctorFinding]:
     """Yield the findings of one plugin's checks."""
-    try:
-        # Counted out inside, for a generator may be what never ends.
-        checks = call_with_limit(lambda: list(implementation.call({}) or ()), limit_s)
-    except BaseException as error:  # noqa: BLE001 - SystemExit and worse are no reason to stop here; see _defect
-        yield _defect(implementation, HOOK, error)
+    # Counted out inside, for a generator may be what never ends.
+    checks = _attempt(implementation, HOOK, lambda: list(implementation.call({}) or ()), limit_s)
+    if isinstance(checks, PluginDefect):
+        yield checks
         return
     for check in checks:
         name = getattr(check, "__qualname__", type(check).__name__)
+        yield _attempt(implementation, name, functools.partial(_run, check), limit_s)
+
+
+def _attempt(implementation: Implementation, what: str, function: Callable[[], T], limit_s: float) -> T | PluginDefect:
+    """Return a function's answer, or a finding that says how it failed.
+
+    What it raises is caught inside: a ``TimeoutError`` of its own, of a network say, is not that of the limit.
+    """
+
+    def contained() -> T | PluginDefect:
         try:
-            yield call_with_limit(functools.partial(_run, check), limit_s)
-        except BaseException as error:  # noqa: BLE001 - as above
-            yield _defect(implementation, name, error)
+            return function()
+        except BaseException as error:
+            if settings.is_strict():
+                raise
+            logger.debug("%s of %r failed", what, implementation.plugin, exc_info=True)
+            return _defect(implementation, "check-failed", f"{what}: {describe_error(error)}")
+
+    try:
+        return call_with_limit(contained, limit_s)
+    except TimeoutError:
+        if settings.is_strict():
+            raise
+        return _defect(implementation, "check-timeout", f"{what} had not ended after {limit_s:g} s")
 
 
 def _run(check: Callable[[], DoctorFinding]) -> DoctorFinding:
@@ -83,18 +103,14 @@ def _plain(data: Any) -> Any:
     return None if data is None else json.loads(json.dumps(dict(data), default=str, skipkeys=True))
 
 
-def _defect(implementation: Implementation, what: str, error: BaseException) -> PluginDefect:
-    if isinstance(error, KeyboardInterrupt) or (settings.is_strict() and not isinstance(error, TimeoutError)):
-        raise error
-    logger.debug("%s of %r failed", what, implementation.plugin, exc_info=error)
-    is_late = isinstance(error, TimeoutError)
+def _defect(implementation: Implementation, code: str, what: str) -> PluginDefect:
     owner = implementation.dist or implementation.plugin
     return PluginDefect(
-        code="check-timeout" if is_late else "check-failed",
+        code=code,
         group="hooks",
         name=f"hooks {implementation.plugin}",
         status="error",
-        message=f"{owner}: the check itself failed, {what}: {describe_error(error)}",
+        message=f"{owner}: the check itself failed, {what}",
         fix=f"Tell its author, or leave it out: inference-pio disable {implementation.plugin}",
-        data={"plugin": implementation.plugin, "check": what},
+        data={"plugin": implementation.plugin},
     )

@@ -67,7 +67,7 @@ def plugin_finding(record: PluginRecord, kind: str) -> DoctorFinding:
         group="hooks" if kind == "hooks" else "plugins",
         name=f"{kind} {record.name}",
         status="error" if is_defect else "warning" if is_worse else "ok",
-        message=f"{record.dist}: {record.state}" + (f", {text}" if text else ""),
+        message=f"{record.dist} ({record.state}) {text}" if text else f"{record.dist}: {record.state}",
         fix=fix or (_leave_out(record) if is_defect else ""),
         data={
             "plugin": record.name,

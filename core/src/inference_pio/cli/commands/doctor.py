@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -41,7 +44,7 @@ def command(ctx: click.Context, strict: bool, as_json: bool) -> None:
     from ...host import default_host
     from ..results import results_only
 
-    with results_only() as out:
+    with results_only() as out, _said_once():
         host = default_host()
         report = Report((*core_findings(host), *hook_findings(host)))
         if as_json:
@@ -51,6 +54,21 @@ def command(ctx: click.Context, strict: bool, as_json: bool) -> None:
 
             click.echo(draw_report(report), file=out)
     ctx.exit(report.exit_code(strict=strict))
+
+
+@contextlib.contextmanager
+def _said_once() -> Iterator[None]:
+    """Keep the host's warnings from standing above the findings that say the same."""
+    host_logger = logging.getLogger("inference_pio.host")
+
+    def is_new(record: logging.LogRecord) -> bool:
+        return record.levelno != logging.WARNING
+
+    host_logger.addFilter(is_new)
+    try:
+        yield
+    finally:
+        host_logger.removeFilter(is_new)
 
 
 def _as_data(report: Report) -> dict[str, object]:

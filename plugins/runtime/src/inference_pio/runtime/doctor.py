@@ -45,7 +45,7 @@ def check_leftovers() -> DoctorFinding:
     size = sum(map(size_of, dead))
     if not dead:
         return DoctorFinding(
-            code="weights-kept", group="storage", name="downloads", status="ok", message="nothing left over"
+            code="downloads", group="storage", name="downloads", status="ok", message="nothing left over"
         )
     paths = [str(path) for path in dead]
     return DoctorFinding(
