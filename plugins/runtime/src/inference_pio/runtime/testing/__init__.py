@@ -1,20 +1,22 @@
-"""Tests that every causal language model shares, for a model's own ``tests`` folder. Needs pytest and transformers.
+"""The conformance kit's levels for causal language models, for a model's own ``tests`` folder. Needs pytest.
 
 A model says what it is in a few lines, and inherits the tests::
 
-    class TestParityTiny(TinyContract):
-        plugin_factory = staticmethod(create_smollm2_plugin)
+    class TestConformance(CausalLMConformance):
+        plugin_name = "smollm2"
 
         @classmethod
         def reference(cls):
+            from transformers import LlamaConfig, LlamaForCausalLM
+
             return LlamaForCausalLM(LlamaConfig(...))
 
-``TinyContract`` compares with transformers on random weights, small enough for every run; ``RealContract`` on the
-checkpoint of the manifest. transformers is the oracle: nothing is compared with itself where it can be compared with
-it.
+``CausalLMConformance`` brings all four levels, on random weights that are small enough for every run;
+``CausalLMVariant`` repeats the last two on another configuration; ``CheckpointParity`` adds the checkpoint of the
+manifest. transformers is the oracle: nothing is compared with itself where it can be compared with it.
 """
 
-from .real_contract import RealContract
-from .tiny_contract import TinyContract
+from .checkpoint_contract import CheckpointParity
+from .conformance import CausalLMConformance, CausalLMVariant
 
-__all__ = ["RealContract", "TinyContract"]
+__all__ = ["CausalLMConformance", "CausalLMVariant", "CheckpointParity"]

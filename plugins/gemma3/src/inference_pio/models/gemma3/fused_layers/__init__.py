@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..config import Gemma3Config
 
 PARITY_TOLERANCE = 1e-4
-"""Greatest difference of a logit to separate float32 products, for logits of order ten: what TinyContract allows."""
+"""Greatest difference of a logit to separate float32 products, for logits of order ten: what BehaviourContract allows."""
 
 
 def build_qkv_projection(config: Gemma3Config) -> FusedLinear:

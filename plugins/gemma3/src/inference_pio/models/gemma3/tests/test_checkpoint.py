@@ -6,11 +6,10 @@ import pytest
 
 from inference_pio.errors import ChatTemplateError
 from inference_pio.models.gemma3.plugin import Gemma3Plugin
-from inference_pio.runtime.testing import RealContract
+from inference_pio.runtime.testing import CheckpointParity
 
 
-@pytest.mark.weights
-class TestParityReal(RealContract):
+class TestCheckpoint(CheckpointParity):
     plugin_name = "gemma3"
     text_length = 700  # crosses the window of 512 tokens
 

@@ -1,19 +1,18 @@
-"""SmolLM2 against transformers' Llama, on random weights."""
+"""SmolLM2 through all levels of conformance; the reference is transformers' Llama, on random weights."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from transformers import LlamaConfig, LlamaForCausalLM
+import pytest
 
 from inference_pio.models.smollm2.config import SmolLM2Config
 from inference_pio.models.smollm2.fused_layers import PARITY_TOLERANCE
 from inference_pio.models.smollm2.kv_cache import bytes_per_token
-from inference_pio.models.smollm2.plugin import create_smollm2_plugin
 from inference_pio.runtime.causal_lm import CausalLMPlugin
-from inference_pio.runtime.testing import TinyContract
+from inference_pio.runtime.testing import CausalLMConformance, CausalLMVariant
+from inference_pio.runtime.testing.inspection import caches_of
 from inference_pio.runtime.testing.tiny_checkpoint import VOCAB_SIZE
-from inference_pio.runtime.testing.tiny_contract import caches_of
 
 SIZES: dict[str, Any] = {
     "vocab_size": VOCAB_SIZE,
@@ -29,32 +28,37 @@ SIZES: dict[str, Any] = {
 }
 
 
-class TestParityTied(TinyContract):
+class TestConformance(CausalLMConformance):
     """As SmolLM2-135M: head and embedding tied, no biases."""
 
+    plugin_name = "smollm2"
     fused_tolerance = PARITY_TOLERANCE
-    plugin_factory = staticmethod(create_smollm2_plugin)
 
     @classmethod
     def reference(cls) -> Any:
+        from transformers import LlamaConfig, LlamaForCausalLM
+
         return LlamaForCausalLM(
             LlamaConfig(**SIZES, tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1e5})
         )
 
+    @pytest.mark.conformance("behaviour")
     def test_caches_take_the_bytes_that_kv_cache_says(self, model: CausalLMPlugin) -> None:
         assert isinstance(model.config, SmolLM2Config)
         model.infer([5] * 128)  # the whole context
         assert sum(cache.n_bytes for cache in caches_of(model)) == bytes_per_token(model.config) * 128
 
 
-class TestParityUntied(TinyContract):
+class TestUntied(CausalLMVariant):
     """As larger relatives: a head of its own, biases, a head width that is not D / H, Llama 3's rotary scaling."""
 
+    plugin_name = "smollm2"
     fused_tolerance = PARITY_TOLERANCE
-    plugin_factory = staticmethod(create_smollm2_plugin)
 
     @classmethod
     def reference(cls) -> Any:
+        from transformers import LlamaConfig, LlamaForCausalLM
+
         scaling = {
             "rope_type": "llama3",
             "rope_theta": 10000.0,

@@ -1,19 +1,18 @@
-"""Gemma 3 against transformers, on random weights."""
+"""Gemma 3 through all levels of conformance; the reference is transformers, on random weights."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+import pytest
 
 from inference_pio.models.gemma3.config import Gemma3Config
 from inference_pio.models.gemma3.fused_layers import PARITY_TOLERANCE
 from inference_pio.models.gemma3.kv_cache import bytes_of_context
-from inference_pio.models.gemma3.plugin import create_gemma3_plugin
 from inference_pio.runtime.causal_lm import CausalLMPlugin
-from inference_pio.runtime.testing import TinyContract
+from inference_pio.runtime.testing import CausalLMConformance, CausalLMVariant
+from inference_pio.runtime.testing.inspection import caches_of
 from inference_pio.runtime.testing.tiny_checkpoint import VOCAB_SIZE
-from inference_pio.runtime.testing.tiny_contract import caches_of
 
 SIZES: dict[str, Any] = {
     "vocab_size": VOCAB_SIZE,
@@ -32,30 +31,35 @@ SIZES: dict[str, Any] = {
 }
 
 
-class TestParityTiny(TinyContract):
+class TestConformance(CausalLMConformance):
     """Six sliding layers to one full one; the text is four windows long."""
 
+    plugin_name = "gemma3"
     fused_tolerance = PARITY_TOLERANCE
-    plugin_factory = staticmethod(create_gemma3_plugin)
 
     @classmethod
     def reference(cls) -> Any:
+        from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
         return Gemma3ForCausalLM(Gemma3TextConfig(**SIZES))
 
+    @pytest.mark.conformance("behaviour")
     def test_caches_take_the_bytes_that_kv_cache_says(self, model: CausalLMPlugin) -> None:
         assert isinstance(model.config, Gemma3Config)
         model.infer([5] * 128)  # the whole context
         assert sum(cache.n_bytes for cache in caches_of(model)) == bytes_of_context(model.config, 128)
 
 
-class TestParityScaled(TinyContract):
+class TestScaled(CausalLMVariant):
     """As the larger sizes: full layers first here, one key head, and their rotary positions divided by eight."""
 
+    plugin_name = "gemma3"
     fused_tolerance = PARITY_TOLERANCE
-    plugin_factory = staticmethod(create_gemma3_plugin)
 
     @classmethod
     def reference(cls) -> Any:
+        from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
         rotary = {
             "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
             "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},

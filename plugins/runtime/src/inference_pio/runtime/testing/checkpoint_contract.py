@@ -1,8 +1,7 @@
-"""What every model must do on the checkpoint of its manifest, which is fetched once."""
+"""Level parity on the checkpoint of the manifest, which is fetched once."""
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -75,8 +74,13 @@ CORPUS = (
 )
 
 
-class RealContract(ABC):
-    """Inherit in a class called ``TestParityReal…`` marked ``weights``, and name the plugin."""
+class CheckpointParity:
+    """Tests of level ``parity`` that need the real weights. Inherit in a class called ``Test…``, and name the plugin.
+
+    They are marked ``weights``: they count when they run, and are not missed where they do not.
+    """
+
+    pytestmark: ClassVar[list[pytest.MarkDecorator]] = [pytest.mark.weights, pytest.mark.conformance("parity")]
 
     plugin_name: ClassVar[str]
     text_length: ClassVar[int] = 512
@@ -112,15 +116,15 @@ class RealContract(ABC):
         assert len(ids) == cls.text_length
         return ids
 
-    def test_token_ids_equal_transformers(self, model: CausalLMPlugin, oracle: Reference) -> None:
+    def test_token_ids_equal_the_reference(self, model: CausalLMPlugin, oracle: Reference) -> None:
         for line in CORPUS:
             assert model.tokenize(line) == oracle.tokenizer(line)["input_ids"], repr(line)
 
-    def test_all_logits_equal_transformers(self, model: CausalLMPlugin, oracle: Reference, text: list[int]) -> None:
+    def test_all_logits_equal_the_reference(self, model: CausalLMPlugin, oracle: Reference, text: list[int]) -> None:
         assert_logits_close(model.infer(text), oracle.logits(text), LOGITS_TOLERANCE)
 
     @pytest.mark.parametrize("prompt", PROMPTS)
-    def test_greedy_tokens_equal_transformers(self, model: CausalLMPlugin, oracle: Reference, prompt: str) -> None:
+    def test_greedy_tokens_equal_the_reference(self, model: CausalLMPlugin, oracle: Reference, prompt: str) -> None:
         ids = model.tokenize(prompt)
         ours = model.generate(ids, temperature=0, max_new_tokens=64, ignore_eos=True).token_ids
         assert len(ours) == 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inference_pio.models.smollm2.plugin import SmolLM2Plugin
-from inference_pio.runtime.testing import RealContract
+from inference_pio.runtime.testing import CheckpointParity
 from inference_pio.runtime.testing.reference import Reference
 
 CONVERSATIONS = [
@@ -19,8 +19,7 @@ CONVERSATIONS = [
 ]
 
 
-@pytest.mark.weights
-class TestParityReal(RealContract):
+class TestCheckpoint(CheckpointParity):
     plugin_name = "smollm2"
 
     @pytest.mark.parametrize("messages", CONVERSATIONS)
