@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import importlib_metadata
 import pytest
 
+from inference_pio.checking import wheel_content
 from inference_pio.checking.wheel_archive import WheelArchive
 
 RECORD = "inference_pio_tiny-1.0.dist-info/RECORD"
@@ -105,3 +108,23 @@ def test_members_that_lead_out_of_the_wheel_are_found(name: str, model: Any, che
 def test_two_dist_info_folders_are_one_too_many(model: Any, check: Any) -> None:
     model.extra["other-1.0.dist-info/METADATA"] = "Name: other\nVersion: 1\n"
     assert "metadata-missing" in found(check(model, wheel=True))
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_what_other_distributions_put_beside_the_hosts_files_is_not_the_hosts(
+    recorded: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("loading.py", "runtime/__init__.py", "models/other/__init__.py", "checking/wheel_content.py"):
+        (tmp_path / "inference_pio" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "inference_pio" / name).touch()
+    record = [
+        "inference_pio/loading.py",
+        "inference_pio/checking/wheel_content.py",
+        "inference_pio-1.0.dist-info/RECORD",
+    ]
+    files = [importlib_metadata.PackagePath(name) for name in (record if recorded else record[-1:])]
+    monkeypatch.setattr(importlib_metadata, "files", lambda name: files)
+    monkeypatch.setattr(wheel_content, "__file__", str(tmp_path / "inference_pio" / "checking" / "wheel_content.py"))
+    # Without a record of its files the host is an editable one, whose folder nobody else writes to.
+    others = set() if recorded else {"runtime", "models"}
+    assert wheel_content.host_names() == {"loading", "checking", *others}

@@ -27,11 +27,28 @@ def namespace_findings(subject: Subject) -> Iterator[Finding]:
         if name in subject.files:
             message = f"{name} hides every other plugin: only the host has one"
             yield finding("stray-init", message, subject.files.shown(name))
-    own = {part.name.removesuffix(".py") for part in Path(__file__).parents[1].iterdir()}
+    own = host_names()
     hidden = {name for name in subject.files.names if name.startswith(f"{SHARED}/")} - set(STRAYS)
     for name in sorted(hidden):
         if name.split("/")[1].removesuffix(".py") in own:
             yield finding("shadows-host", f"{name} takes the place of a file of the host", subject.files.shown(name))
+
+
+def host_names() -> set[str]:
+    """Names of modules and packages below ``inference_pio`` that the host ships.
+
+    Not a look at the folder alone: where wheels are installed, other distributions have put theirs into it.
+    """
+    import importlib_metadata
+
+    try:
+        files = importlib_metadata.files("inference-pio") or ()
+    except importlib_metadata.PackageNotFoundError:
+        files = ()
+    recorded = {file.parts[1] for file in files if len(file.parts) > 1 and file.parts[0] == SHARED}
+    # An editable one records none of its files, and has its folder for itself.
+    names = recorded or {part.name for part in Path(__file__).parents[1].iterdir()}
+    return {name.removesuffix(".py") for name in names}
 
 
 def wheel_findings(subject: Subject) -> Iterator[Finding]:
