@@ -148,7 +148,7 @@ def test_delete_clear_and_prune_say_what_they_did(cli: CommandLine) -> None:
     refused = cli.start("logs", "clear")
     assert refused.returncode == 2
     assert "--yes" in refused.stderr
-    assert cli.start("logs", "clear", "--yes").stderr == "Deleted 1 conversations.\n"
+    assert cli.start("logs", "clear", "--yes").stderr == "Deleted 1 conversation.\n"
     assert cli.start("logs", "show", "last").returncode == 2
 
 

@@ -41,3 +41,8 @@ def is_there() -> bool:
         return True
     note('Nothing has been kept yet. It begins with the next run or chat: inference-pio run smollm2 "Hello"')
     return False
+
+
+def count(number: int) -> str:
+    """Return a number of conversations in words."""
+    return f"{number} conversation{'' if number == 1 else 's'}"

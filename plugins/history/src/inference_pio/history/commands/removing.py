@@ -11,7 +11,7 @@ from inference_pio.cli.options import as_json
 from inference_pio.cli.terminal import can_ask, note, write_json
 
 from .keeping import days_option, max_mb_option
-from .opening import is_there, number, opened_history
+from .opening import count, is_there, number, opened_history
 
 
 @build_command("delete", examples="inference-pio logs delete 12\ninference-pio logs delete 7 8 last")
@@ -78,4 +78,4 @@ def _tell(removed: int, *, as_json: bool) -> None:
     if as_json:
         write_json({"deleted": removed})
     else:
-        note(f"Deleted {removed} conversations.")
+        note(f"Deleted {count(removed)}.")

@@ -12,7 +12,7 @@ from inference_pio.cli.command import build_command, option
 from inference_pio.cli.options import as_json
 from inference_pio.cli.terminal import note, write_json
 
-from .opening import number, numbers, opened_history
+from .opening import count, number, numbers, opened_history
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -68,7 +68,7 @@ def export_command(numbers: tuple[str, ...], form: str, output: Path | None, as_
         sys.stdout.buffer.write(text.encode())
     else:
         _write(output, text)
-        note(f"Wrote {len(conversations)} conversations to {output}")
+        note(f"Wrote {count(len(conversations))} to {output}")
 
 
 COMMANDS = (show_command, export_command)
