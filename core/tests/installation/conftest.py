@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -154,11 +153,6 @@ def venv(template: Path, tmp_path: Path) -> Venv:
     shutil.copytree(template, tmp_path / "venv", symlinks=True)
     (tmp_path / "wheels").mkdir()
     return Venv(tmp_path / "venv", tmp_path / "wheels")
-
-
-def interrupt(process: subprocess.Popen[str]) -> None:
-    """Do what Ctrl-C does."""
-    process.send_signal(signal.SIGINT)
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:

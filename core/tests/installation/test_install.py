@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
 
 import pytest
 
-from .conftest import Venv
+from .conftest import Venv, wait_for
 from .wheels import PLUGIN, build_hooks, build_model, build_wheel, write_project
 
 pytestmark = pytest.mark.slow  # each test runs pip several times
@@ -100,3 +103,40 @@ def test_a_library_may_come_with_the_plugin_that_needs_it(venv: Venv) -> None:
     plugin = build_model(venv.wheels, requires=["small-library"])
     venv.must("install", str(library), str(plugin))
     assert venv.versions() == {"acme-model": "1.0", "small-library": "1.2"}
+
+
+def test_two_installs_at_once_take_turns(venv: Venv) -> None:
+    mark = venv.wheels.parent / "checking"
+    go = venv.wheels.parent / "go"
+    slow = (
+        f"import pathlib, time\npathlib.Path({str(mark)!r}).touch()\n"
+        f"while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.02)\n{PLUGIN}"
+    )
+    build_model(venv.wheels, "first", source=slow)
+    build_model(venv.wheels, "second")
+    first = venv.start("install", "first-model")
+    wait_for(mark, first)
+    second = venv.start("install", "second-model")
+    assert second.stderr is not None
+    assert "another install or uninstall is going on" in second.stderr.readline()
+    assert venv.versions() == {"first-model": "1.0"}
+    go.touch()
+    assert venv.finish(first).returncode == 0
+    assert venv.finish(second).returncode == 0
+    assert venv.plugins() == {"first": "ready", "second": "ready"}
+
+
+def test_on_a_terminal_pips_progress_is_shown_and_standard_output_is_the_result(venv: Venv) -> None:
+    shown, theirs = pty.openpty()
+    wheel = str(build_model(venv.wheels))
+    process = subprocess.Popen(
+        [venv.python, "-m", "inference_pio", "install", "--no-index", wheel],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, env=venv.environment(TERM="xterm"), text=True,
+    )  # fmt: skip
+    os.close(theirs)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0
+    assert "Successfully installed acme-model-1.0" in os.read(shown, 100_000).decode()
+    os.close(shown)
+    assert output.startswith("CHANGED")
+    assert "Successfully" not in output
