@@ -152,7 +152,7 @@ def types(session: nox.Session) -> None:
 @nox.session(python=PYTHON)
 def repo(session: nox.Session) -> None:
     """Check the repository's invariants: names, namespace, imports, wheels, documents."""
-    install(session, "pytest", "nox")
+    install(session, "hatchling", "inference-pio", "pytest", "nox")
     session.env["INFERENCE_PIO_WHEELS"] = str(local_constraints(session).parent)
     pytest(session, "tests")
 

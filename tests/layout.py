@@ -10,21 +10,13 @@ from typing import Any
 
 from nox.project import load_toml
 
+from inference_pio.checking.structure import FOLDERS as COMPONENTS
+
+__all__ = ["COMPONENTS", "CORE", "DISTS", "MODELS", "PLUGINS", "ROOT", "Dist", "all_files", "module_name", "text_files"]
+
 ROOT = Path(__file__).parents[1]
 MODEL_GROUP = "inference_pio.models"
 HOOK_GROUP = "inference_pio.hooks"
-# From the structure that the project started with (docs and README draw it too).
-COMPONENTS = (
-    "architecture",
-    "attention",
-    "benchmarks",
-    "fused_layers",
-    "kv_cache",
-    "mlp",
-    "rotary_embeddings",
-    "specific_optimizations",
-    "tests",
-)
 
 
 @dataclass(frozen=True)

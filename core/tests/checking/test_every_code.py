@@ -281,7 +281,7 @@ def test_a_plugin_with_one_defect_gets_its_code_and_no_other(case: Case, model: 
     assert case.where in finding.where
     assert finding.message
     assert finding.fix
-    assert finding.docs == f"codes.md#{case.code}"
+    assert finding.docs == f"reference/codes.md#{case.code}"
     assert finding.severity == all_codes()[case.code].severity
 
 

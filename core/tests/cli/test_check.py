@@ -41,7 +41,7 @@ def test_keys_of_check_json_are_stable(site, cli):
     assert data["counts"]["error"] == 1
     finding = findings(done)["factory-needs-arguments"]
     assert list(finding) == ["code", "severity", "message", "where", "fix", "docs"]
-    assert finding["docs"] == "codes.md#factory-needs-arguments"
+    assert finding["docs"] == "reference/codes.md#factory-needs-arguments"
 
 
 def test_warnings_count_only_when_asked(site, cli):

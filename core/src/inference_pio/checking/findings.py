@@ -40,8 +40,8 @@ class Finding:
 
     @property
     def docs(self) -> str:
-        """Where the documentation explains the code, relative to its root."""
-        return f"codes.md#{self.code}"
+        """Where the documentation explains the code, relative to the root of ``docs/``."""
+        return f"reference/codes.md#{self.code}"
 
     def as_data(self) -> dict[str, str]:
         """Return it for JSON."""
