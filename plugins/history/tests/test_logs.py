@@ -251,7 +251,7 @@ def test_every_command_has_examples_that_parse() -> None:
 
 def test_nothing_but_what_is_documented_for_plugins_is_imported() -> None:
     public = re.compile(
-        r"inference_pio(|\.(hookspecs|errors|generation|settings|atomic_files|manifest|history.*)"
+        r"inference_pio(|\.(hookspecs|errors|generation|settings|atomic_files|manifest|testing|history.*)"
         r"|\.cli\.(command|options|table|terminal))"
     )
     strangers = {
