@@ -28,7 +28,7 @@ CORE_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 PYTHON = "3.11"  # of every other session: nothing else of ours depends on the minor version, and torch is big
 
 nox.needs_version = ">=2024.10.9"
-nox.options.sessions = ["lint", "types", "repo", "core", "plugin", "mixed", "together"]
+nox.options.sessions = ["lint", "types", "repo", "core", "plugin", "new", "mixed", "together"]
 
 
 def wake_pyenv() -> None:
@@ -141,9 +141,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def types(session: nox.Session) -> None:
-    """Check types (mypy --strict): every distribution, every test, this file."""
+    """Check types (mypy --strict): distributions, tests, what `new` renders, this file."""
     install(session, "mypy", "nox", *map(requirement, DISTS))
-    sources = [folder / "src" for folder in DISTS.values()]
+    sources = [folder / "src" for folder in [*DISTS.values(), *render_plugins(session)]]
     tests = [folder / "tests" for folder in [ROOT, *DISTS.values()] if any((folder / "tests").rglob("*.py"))]
     session.env["MYPYPATH"] = os.pathsep.join(map(str, sources))
     session.run("mypy", "--strict", "noxfile.py", *map(str, sources + tests))
@@ -172,6 +172,37 @@ def plugin(session: nox.Session, name: str) -> None:
     """Test one plugin beside nothing but what it depends on; offline, without real checkpoints."""
     install(session, requirement(name))
     test_dists(session, [name], "not weights")
+
+
+@nox.session(python=PYTHON)
+def new(session: nox.Session) -> None:
+    """Render plugins and prove them: by the commands of docs/writing-a-model.md, and by the plugins' own noxfiles."""
+    install(session, "inference-pio", "inference-pio-runtime[test]", "nox", "ruff")
+    rendered = render_plugins(session)
+    with session.chdir(rendered[0].parent):
+        session.run("python", str(ROOT / "tests" / "tutorial.py"), str(ROOT / "docs" / "writing-a-model.md"))
+    for folder in rendered:
+        session.install("--no-deps", "--build-constraint", str(CONSTRAINTS), str(folder))
+        with session.chdir(folder):
+            session.run("ruff", "check", ".")
+            session.run("ruff", "format", "--check", ".")
+            # Once more by this repository's settings; which packages are its own, only the plugin itself can know.
+            own = sorted(path.name for path in (folder / "src").iterdir())
+            first_party = f"lint.isort.known-first-party={json.dumps(['inference_pio', *own])}"
+            session.run("ruff", "check", "--config", str(ROOT / "pyproject.toml"), "--config", first_party, ".")
+            # In this environment: one of its own, with another torch in it, would take longer than all the rest.
+            session.run("nox", "--no-venv", "--no-install", "--", "-k", "config or hooks")
+
+
+def render_plugins(session: nox.Session) -> list[Path]:
+    """Let `inference-pio new` make a plugin of each kind in a fresh folder; return their folders."""
+    folder = Path(session.create_tmp()).resolve() / "rendered"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    kinds = {"fresh-model": ("--package", "acme_fresh"), "fresh-hooks": ("--kind", "hooks")}
+    for name, options in kinds.items():
+        session.run("inference-pio", "new", name, *options, "--into", str(folder), silent=True)
+    return [folder / f"inference-pio-{name}" for name in kinds]
 
 
 @nox.session(python=PYTHON)
