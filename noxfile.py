@@ -28,7 +28,7 @@ CORE_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 PYTHON = "3.11"  # of every other session: nothing else of ours depends on the minor version, and torch is big
 
 nox.needs_version = ">=2024.10.9"
-nox.options.sessions = ["lint", "types", "repo", "core", "plugin", "new", "mixed", "together"]
+nox.options.sessions = ["lint", "types", "repo", "core", "plugin", "new", "docs", "mixed", "together"]
 
 
 def wake_pyenv() -> None:
@@ -141,12 +141,12 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def types(session: nox.Session) -> None:
-    """Check types (mypy --strict): distributions, tests, what `new` renders, this file."""
-    install(session, "mypy", "nox", *map(requirement, DISTS))
+    """Check types (mypy --strict): distributions, tests, what builds the site, what `new` renders, this file."""
+    install(session, "mypy", "nox", "mkdocs", *map(requirement, DISTS))
     sources = [folder / "src" for folder in [*DISTS.values(), *render_plugins(session)]]
     tests = [folder / "tests" for folder in [ROOT, *DISTS.values()] if any((folder / "tests").rglob("*.py"))]
     session.env["MYPYPATH"] = os.pathsep.join(map(str, sources))
-    session.run("mypy", "--strict", "noxfile.py", *map(str, sources + tests))
+    session.run("mypy", "--strict", "noxfile.py", "mkdocs_hooks.py", "reference_pages", *map(str, sources + tests))
 
 
 @nox.session(python=PYTHON)
@@ -203,6 +203,14 @@ def render_plugins(session: nox.Session) -> list[Path]:
     for name, options in kinds.items():
         session.run("inference-pio", "new", name, *options, "--into", str(folder), silent=True)
     return [folder / f"inference-pio-{name}" for name in kinds]
+
+
+@nox.session(python=PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the site of docs/, strictly: a broken link or anchor, or a page that nothing leads to, is an error."""
+    install(session, "mkdocs", "mkdocs-material", "mkdocstrings[python]", "ruff", "inference-pio")
+    session.env["NO_MKDOCS_2_WARNING"] = "1"  # an advertisement of the theme, for another generator of sites
+    session.run("mkdocs", "build", "--site-dir", str(session.cache_dir.resolve() / "site"), *session.posargs)
 
 
 @nox.session(python=PYTHON)
@@ -273,7 +281,7 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
-def docs(session: nox.Session) -> None:
+def examples(session: nox.Session) -> None:
     """Run every Python example of README.md and docs/ on real checkpoints."""
     install_everything(session)
     for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from .layout import DISTS, MODELS, PLUGINS
+from .layout import DISTS, MODELS, PLUGINS, ROOT
+
+sys.path.insert(0, str(ROOT))  # for reference_pages, which no distribution ships
 
 FAMILIES = {"dist": DISTS, "plugin": PLUGINS, "model": MODELS}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
@@ -59,6 +60,17 @@ def test_contributing_lists_the_sessions_that_nox_has() -> None:
 def test_links_between_documents_lead_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
     assert [target for target in LINK.findall(text) if not (ROOT / page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", [page for page in text_files(".md") if page.parts[0] == "docs"], ids=str)
+def test_tests_that_a_document_names_exist(page: Path) -> None:
+    named = re.findall(r"`(test_\w+)`", (ROOT / page).read_text(encoding="utf-8"))
+    assert [name for name in named if not re.search(rf"def {name}\b", all_python())] == []
+
+
+@functools.cache
+def all_python() -> str:
+    return "\n".join(text_files(".py").values())
 
 
 def test_the_workspace_installs_every_distribution() -> None:
