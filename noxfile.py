@@ -171,6 +171,7 @@ def core(session: nox.Session) -> None:
 def plugin(session: nox.Session, name: str) -> None:
     """Test one plugin beside nothing but what it depends on; offline, without real checkpoints."""
     install(session, requirement(name))
+    session.run("inference-pio", "check", project(PLUGINS[name])["name"], "--import", "--strict")
     test_dists(session, [name], "not weights")
 
 
