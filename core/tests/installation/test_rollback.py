@@ -100,7 +100,7 @@ def test_a_defective_plugin_leaves_no_trace(case: str, shared: Venv, wheels: Pat
     result = shared.install("--timeout=5", f"{name}=={version}")
     assert result.returncode == code, result.stderr
     assert message in result.stderr
-    assert "rolled back: everything is as it was before" in result.stderr
+    assert f"{version}" in result.stderr.partition("rolled back (")[2].partition("): everything is as it was before")[0]
     # A host that does not start is nothing to keep.
     assert ("--force" in result.stderr) == (case != "a host that does not start any more")
     assert result.stdout == ""
@@ -224,6 +224,30 @@ def test_a_command_that_is_stopped_during_the_check_puts_everything_back(
     result = shared.finish(process)
     assert result.returncode == 130, result.stderr
     assert "everything is as it was before" in result.stderr
+    assert shared.state() == before
+
+
+def test_ctrl_c_while_pip_builds_puts_everything_back(shared: Venv, wheels: Path) -> None:
+    project = write_project(wheels / "project", "built")
+    mark = wheels / "building"
+    waiting = f"""
+build_as_usual = build_wheel
+
+def build_wheel(*arguments, **more):
+    import time
+    if not (here / "ran").exists():
+        (here / "ran").touch()
+        return build_as_usual(*arguments, **more)
+    pathlib.Path({str(mark)!r}).touch()
+    time.sleep(600)
+"""
+    backend = project / "backend.py"
+    backend.write_text(backend.read_text() + waiting)
+    before = shared.state()
+    process = shared.start("install", str(project))
+    wait_for(mark, process)
+    process.send_signal(signal.SIGINT)
+    assert shared.finish(process).returncode == 130
     assert shared.state() == before
 
 

@@ -183,10 +183,13 @@ def _static_faults(requested: Sequence[Requested]) -> Iterator[Fault]:
 
 def _remarks(planned: Sequence[Planned]) -> Iterator[str]:
     torch = next((item for item in planned if item.name == "torch"), None)
-    if torch is not None:
-        companions = [item.name for item in planned if item.name.startswith("nvidia-") or item.name == "triton"]
-        size = f" and {len(companions)} CUDA libraries, several GB together" if companions else ", up to several GB"
-        yield (
-            f"this brings torch {torch.version}, which is not installed yet{size}. To choose a smaller build (CPU "
-            "only), stop and install torch first from the index that has it: pip install torch --index-url URL"
-        )
+    if torch is None:
+        return
+    companions = [item.name for item in planned if item.name.startswith("nvidia-") or item.name == "triton"]
+    size = f" and {len(companions)} CUDA libraries, several GB together" if companions else ", up to several GB"
+    choice = (
+        ". To choose a smaller build (CPU only), stop and install torch first from the index that has it: "
+        "pip install torch --index-url URL"
+    )
+    how = ", some 200 MB" if torch.version.endswith("+cpu") else size + choice
+    yield f"this brings torch {torch.version}, which is not installed yet{how}"

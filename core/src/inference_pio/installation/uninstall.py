@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import InstallError, UsageError
 from ..file_sizes import size_of
@@ -140,7 +141,7 @@ def _removal(doomed: Sequence[str], plugins: Sequence[SeenPlugin], installed: In
 
 def _doomed_dist(dist: InstalledDist, plugins: tuple[SeenPlugin, ...]) -> DoomedDist:
     files = {path for path in recorded_files(dist) if os.path.lexists(path)}
-    n_bytes = sum(_size(path) for path in files)
+    n_bytes = sum(size_of(Path(path)) for path in files)
     return DoomedDist(dist.name, dist.version, plugins, len(files), n_bytes)
 
 
@@ -178,14 +179,8 @@ def _require_gone(doomed: Iterable[str], changes: Iterable[Change], installed: I
     gone = {change.name for change in changes if change.new is None}
     left = [name for name in doomed if name not in gone]
     if left:
-        places = ", ".join(f"{name} in {os.path.dirname(installed.dists[name].folder)}" for name in left)  # noqa: PTH120 - a text
+        places = ", ".join(f"{name} in {Path(installed.dists[name].folder).parent}" for name in left)
         raise InstallError(
             f"pip left {places}: that is outside of this environment, or installed twice. Nothing was removed; "
             "inference-pio doctor shows what is installed twice"
         )
-
-
-def _size(path: str) -> int:
-    from pathlib import Path
-
-    return size_of(Path(path))

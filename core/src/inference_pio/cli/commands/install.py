@@ -134,7 +134,8 @@ def _draw(outcome: InstallOutcome) -> None:
     }
     if outcome.changes:
         heading = "WOULD CHANGE" if outcome.is_dry_run else "CHANGED"
-        rows = [(change.name, change.description, brought[change.name]) for change in outcome.changes]
+        plugins_first = sorted(outcome.changes, key=lambda change: not brought[change.name])
+        rows = [(change.name, change.description, brought[change.name]) for change in plugins_first]
         click.echo(draw_table((heading, "VERSION", "" if outcome.is_dry_run else "PLUGINS"), rows))
     for plugin in outcome.plugins:
         if not outcome.changes:
@@ -150,11 +151,10 @@ def _tell_faults(outcome: InstallOutcome, options: InstallOptions) -> None:
         else:
             note(f"warning: {fault.message}")
     if outcome.is_rolled_back:
+        undone = ", ".join(f"{change.name} {change.description}" for change in outcome.changes)
         host_is_broken = any(fault.code == "install-host-broken" for fault in outcome.faults)
-        note(
-            "rolled back: everything is as it was before"
-            + ("" if host_is_broken else ". To keep it all the same: --force")
-        )
+        how = "" if host_is_broken else ". To keep it all the same: --force"
+        note(f"rolled back ({undone}): everything is as it was before{how}")
     elif outcome.is_refused:
         note("nothing was installed. To install it all the same: --force")
     elif not options.is_dry_run:
