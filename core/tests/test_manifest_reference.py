@@ -16,7 +16,8 @@ from inference_pio.manifest_reference import SCHEMA_FILE, manifest_reference, ma
 def fields() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for kind, schema in manifest_schema()["$defs"].items():
         for key, field in schema["properties"].items():
-            yield kind, key, {**described, **field}
+            choices = [part for part in field.get("anyOf", []) if "description" in part]
+            yield kind, key, {**(choices[0] if choices else {}), **field}
 
 
 FIELDS = list(fields())
