@@ -192,7 +192,7 @@ def new(session: nox.Session) -> None:
             first_party = f"lint.isort.known-first-party={json.dumps(['inference_pio', *own])}"
             session.run("ruff", "check", "--config", str(ROOT / "pyproject.toml"), "--config", first_party, ".")
             # In this environment: one of its own, with another torch in it, would take longer than all the rest.
-            session.run("nox", "--no-venv", "--no-install", "--", "-k", "config or hooks")
+            session.run("nox", "--no-venv", "--no-install", "--", "-k", "test_config or test_hooks")
 
 
 def render_plugins(session: nox.Session) -> list[Path]:
