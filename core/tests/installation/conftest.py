@@ -42,7 +42,7 @@ class Venv:
 
     @property
     def site(self) -> Path:
-        return Path(sysconfig.get_path("purelib", "venv", {"base": str(self.folder)}))
+        return Path(sysconfig.get_path("purelib", "posix_prefix", {"base": str(self.folder)}))
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "PYTHON"))}
