@@ -99,7 +99,16 @@ class Kit:
         (self.folder / "test_conformance.py").write_text(textwrap.dedent(tests))
         path = self.folder.parent / "report.json"
         path.unlink(missing_ok=True)
-        own = ["-p", "inference_pio.testing.plugin", "-p", "no:cacheprovider", "--import-mode=importlib", "-W", "error"]
+        own = [
+            "-p",
+            "inference_pio.testing.plugin",
+            "-p",
+            "no:cacheprovider",
+            "--import-mode=importlib",
+            "-W",
+            "error",
+            "-vv",
+        ]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *own, "--strict-markers", str(self.folder), *args,
              f"--conformance-report={path}"],

@@ -49,8 +49,8 @@ def test_failures_in_the_kits_own_modules_are_explained(tmp_path):
     (tmp_path / "test_it.py").write_text(
         "from inference_pio.testing.load_level import LoadLevel\n"
         "class Result:\n"
-        "    def cold(self): return {'network': ['connect 192.0.2.1']}\n"
-        "def test_it(): LoadLevel().test_it_does_not_touch_the_network(Result())\n"
+        "    def cold(self): return {'stdout': 'hello from acme'}\n"
+        "def test_it(): LoadLevel().test_it_prints_nothing(Result())\n"
     )
     done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path)
-    assert "assert ['connect 192.0.2.1'] == []" in done.stdout
+    assert "assert 'hello from acme' == ''" in done.stdout

@@ -64,8 +64,13 @@ def _obstacle(report: Report, level: str) -> str:
         return "none of its tests ran and passed" if report.complete else ""
     counts = [f"{count} {word}" for word in ("failed", "skipped") if (count := _count(objections, word))]
     first = objections[0]
-    reason = first.message.strip().splitlines()[-1] if first.message.strip() else ""
-    return f"{' and '.join(counts)}, first {first.name.rpartition('::')[2]}: {reason}"
+    return f"{' and '.join(counts)}, first {first.name.rpartition('::')[2]}: {_gist(first.message)}"
+
+
+def _gist(message: str) -> str:
+    """Return the line of pytest's account that names the error."""
+    lines = message.strip().splitlines()
+    return next((line[1:].strip() for line in lines if line.startswith("E ")), lines[-1] if lines else "")
 
 
 def _count(tests: list[Any], outcome: str) -> int:
