@@ -18,13 +18,21 @@ RUNTIME = "inference_pio.runtime"
 # What cold start, the tokenizer and a native executor use: neither torch nor transformers may come with them.
 LIGHT_PARTS = (
     "batch",
+    "causal_lm",
     "chat_templates",
+    "engine",
     "executor",
     "hooks",
+    "program",
+    "rotary_frequencies",
     "sampling",
     "scheduler",
+    "sequence_lengths",
     "sources",
+    "text_generation",
     "tokenizers",
+    "weight_map",
+    "weight_matching",
     "weights",
 )
 LIGHT_MODULES = [
@@ -37,7 +45,9 @@ LIGHT_MODULES = [
     *(
         name
         for model in MODELS
-        for name in (f"inference_pio.models.{model.word}{part}" for part in ("", ".config", ".plugin"))
+        for name in (
+            f"inference_pio.models.{model.word}{part}" for part in ("", ".config", ".plugin", ".fused_layers.program")
+        )
         if name in ALL_MODULES
     ),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -20,8 +21,14 @@ from inference_pio.runtime.layers import (
     RotaryEmbedding,
     TokenEmbedding,
 )
+from inference_pio.runtime.program import DecodeProgram, ProgramBuilder
 from inference_pio.runtime.step import Step
 from inference_pio.runtime.torch_executor import TorchExecutor
+from inference_pio.runtime.weight_loading import weight_targets
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 VOCAB, WIDTH, HEADS, KEY_HEADS, HEAD = 37, 16, 4, 2, 8
 WINDOWS = (4, None, 7)
@@ -71,6 +78,32 @@ def build_decoder() -> Decoder:
     for parameter in decoder.parameters():
         parameter.data = torch.randn(parameter.shape, generator=generator) * (0.3 if parameter.ndim > 1 else 1.0)
     return decoder
+
+
+def build_program() -> DecodeProgram:
+    """What ``build_decoder`` computes, described."""
+    build = ProgramBuilder("tiny", vocab_size=VOCAB, max_context=64, width=WIDTH, eps=1e-6)
+    for name, base in (("near", 100.0), ("far", 1000.0)):
+        build.table(name, head_dim=HEAD, base=base)
+    for window in WINDOWS:
+        with build.block():
+            build.norm("norms.0", "x", "normed")
+            build.attention(
+                "self_attn", "normed", "half",
+                heads=HEADS, key_heads=KEY_HEADS, head_dim=HEAD, table="near" if window else "far", scale=HEAD**-0.5,
+                window=window, has_head_norms=True,
+            )  # fmt: skip
+            build.norm("norms.2", "half", "half")
+            build.add("half")
+            build.norm("norms.1", "x", "normed")
+            build.gated_mlp("mlp", "normed", "half", hidden=24, activation="silu")
+            build.add("half")
+    return build.finish(embedding_scale=4.0, is_tied=True)
+
+
+def reference_weights(decoder: Decoder) -> dict[str, NDArray[np.float32]]:
+    """The decoder's parameters under the names that a program uses."""
+    return {name: tensor.detach().numpy() for name, tensor in weight_targets(decoder).items()}
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .layers import Decoder
     from .optimizations import Optimization
+    from .program import DecodeProgram
     from .text_generation import TextGeneration
     from .tokenizers import Tokenizer
     from .weight_map import WeightMap
@@ -88,6 +89,16 @@ class CausalLMPlugin(TextModelPlugin):
     @abstractmethod
     def build_model(self, config: BaseConfig) -> Decoder:
         """Assemble the torch model, parameters without values."""
+
+    def decode_program(self, config: BaseConfig) -> DecodeProgram | None:
+        """Describe the model as a list of operations, for executors that compute all of it in one call.
+
+        ``None`` where nobody has described it: the model then runs on torch alone. Imports no torch.
+
+        Raises:
+            MissingOperationError: This configuration needs an operation that decode programs do not have.
+        """
+        return None
 
     def optimizations(self) -> Sequence[Optimization]:
         """The named optimizations of ``specific_optimizations/``."""

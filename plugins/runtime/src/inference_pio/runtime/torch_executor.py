@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from inference_pio.cores import usable_cores
-from inference_pio.errors import CacheFullError, InvalidOptionError, NotLoadedError
+from inference_pio.errors import InvalidOptionError, NotLoadedError
 
+from .sequence_lengths import SequenceLengths
 from .step import Step
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from .batch import TokenBatch
@@ -74,17 +75,15 @@ class TorchExecutor:
         self.name = f"torch {str(self.dtype).removeprefix('torch.')} {self.device}"
         self.vocab_size, self.max_context = vocab_size, max_context
         self.caches: list[LayerCache] = []
-        self.lengths: NDArray[np.int64] = np.zeros(0, np.int64)
-        self.context = 0
+        self.sequences = SequenceLengths(0, 0)
         torch.set_num_threads(threads or usable_cores())
 
     def allocate(self, slots: int, context: int) -> None:
         """See ``Executor``; memory is taken as slots and places are first used."""
         model = self._model()
-        self.context = min(context, self.max_context)
-        self.lengths = np.zeros(slots, np.int64)
+        self.sequences = SequenceLengths(slots, min(context, self.max_context))
         self.caches = [
-            layer.build_cache(limit=self.context, device=self.device, dtype=self.dtype)  # type: ignore[operator]  # a block's method, which nn.Module types as Tensor | Module
+            layer.build_cache(limit=self.sequences.context, device=self.device, dtype=self.dtype)  # type: ignore[operator]  # a block's method, which nn.Module types as Tensor | Module
             for layer in model.layers
         ]
 
@@ -92,7 +91,7 @@ class TorchExecutor:
     def step(self, batch: TokenBatch) -> NDArray[np.float32]:
         """See ``Executor``."""
         model = self._model()
-        self._advance(batch)
+        self.sequences.advance(batch)
         rows = None
         if len(batch.logit_rows) != len(batch.tokens):
             rows = torch.from_numpy(batch.logit_rows).to(self.device)
@@ -103,11 +102,10 @@ class TorchExecutor:
     @torch.inference_mode()  # as in ``step``, whose tensors may not be changed outside of it
     def free(self, slot: int) -> None:
         """See ``Executor``; nothing happens once it is closed."""
-        if slot >= len(self.lengths) or not self.lengths[slot]:
+        length = self.sequences.forget(slot)
+        if not length:
             return
-        length = int(self.lengths[slot])
-        self.lengths[slot] = 0
-        is_too_much = not self.lengths.any() and sum(cache.n_bytes for cache in self.caches) > IDLE_BYTES
+        is_too_much = self.sequences.is_empty and sum(cache.n_bytes for cache in self.caches) > IDLE_BYTES
         for cache in self.caches:
             if is_too_much:
                 cache.clear()
@@ -118,24 +116,9 @@ class TorchExecutor:
         """See ``Executor``."""
         self.model = None
         self.caches = []
-        self.lengths = np.zeros(0, np.int64)
+        self.sequences = SequenceLengths(0, 0)
 
     def _model(self) -> Decoder:
         if self.model is None:
             raise NotLoadedError("the executor has been closed; load the model again")
         return self.model
-
-    def _advance(self, batch: TokenBatch) -> None:
-        """Check that every sequence goes on where its cache ends, and count its tokens."""
-        lowest, highest = int(batch.slots.min()), int(batch.slots.max())
-        if lowest < 0 or highest >= len(self.lengths):
-            wrong = lowest if lowest < 0 else highest
-            raise CacheFullError(f"slot {wrong} is not among the {len(self.lengths)} allocated ones")
-        if batch.positions.max() >= self.context:
-            raise CacheFullError(f"position {batch.positions.max()} is outside the context of {self.context} tokens")
-        starts, lengths = batch.spans
-        slots = batch.slots[starts]
-        expected = np.repeat(self.lengths[slots] - starts, lengths) + np.arange(len(batch.slots))
-        if len(set(slots.tolist())) != len(slots) or not np.array_equal(batch.positions, expected):
-            raise ValueError("a slot's tokens must stand together and continue its sequence without a gap")
-        self.lengths[slots] += lengths

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from inference_pio.errors import TensorMismatchError
 from inference_pio.generation import ProgressCallback, ProgressEvent
 
 from .layers.linear import FusedLinear
 from .layers.norm import RMSNorm
+from .weight_matching import match_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from .weights import Checkpoint
 
 logger = logging.getLogger(__name__)
-
-NAMES_SHOWN = 8
 
 
 def build_empty(build: Callable[[], nn.Module], *, device: torch.device, dtype: torch.dtype) -> nn.Module:
@@ -73,7 +71,7 @@ def load_weights(
     """
     started = time.perf_counter()
     targets = weight_targets(model)
-    sources = _match(targets, checkpoint, weight_map)
+    sources = match_tensors({name: tuple(target.shape) for name, target in targets.items()}, checkpoint, weight_map)
     total = sum(checkpoint.tensors[name].n_bytes for name in sources)
     done = 0
     pool = ThreadPoolExecutor(max(1, threads))
@@ -90,37 +88,6 @@ def load_weights(
     finally:  # after an error or Ctrl-C nobody wants to wait for the tensors that are still queued
         pool.shutdown(cancel_futures=True)
     logger.info("loaded %s: %d bytes in %.2f s", checkpoint.path.name, total, time.perf_counter() - started)
-
-
-def _match(targets: Mapping[str, Tensor], checkpoint: Checkpoint, weight_map: WeightMap) -> dict[str, str]:
-    """Return checkpoint name -> target name, after checking names and shapes."""
-    sources: dict[str, str] = {}
-    filled: set[str] = set()
-    unexpected: list[str] = []
-    for name in checkpoint.tensors:
-        target = weight_map.target(name)
-        if target is not None and target in targets and target not in filled:
-            sources[name] = target
-            filled.add(target)
-        elif not weight_map.is_ignored(name):
-            unexpected.append(name)
-    missing = sorted(weight_map.source(name) or name for name in set(targets) - filled)
-    wrong = [
-        f"{source} is {checkpoint.tensors[source].shape}, expected {tuple(targets[target].shape)}"
-        for source, target in sources.items()
-        if checkpoint.tensors[source].shape != tuple(targets[target].shape)
-    ]
-    faults = [
-        f"{len(names)} {kind}: {', '.join(names[:NAMES_SHOWN])}{' …' if len(names) > NAMES_SHOWN else ''}"
-        for kind, names in (("missing", missing), ("unexpected", sorted(unexpected)), ("of a wrong shape", wrong))
-        if names
-    ]
-    if faults:
-        raise TensorMismatchError(
-            f"{checkpoint.path} does not hold the tensors that this configuration needs: {'; '.join(faults)}. "
-            "Is it the right checkpoint for this plugin?"
-        )
-    return sources
 
 
 def _fill(target: Tensor, checkpoint: Checkpoint, source: str, transform: Transform | None) -> None:

@@ -13,6 +13,7 @@ from .config import Gemma3Config
 if TYPE_CHECKING:
     from inference_pio.runtime.layers import Decoder
     from inference_pio.runtime.optimizations import Optimization
+    from inference_pio.runtime.program import DecodeProgram
     from inference_pio.runtime.weight_map import WeightMap
     from inference_pio.runtime.weights import Checkpoint
 
@@ -45,6 +46,12 @@ class Gemma3Plugin(CausalLMPlugin):
         from .model import build_gemma3
 
         return build_gemma3(cast("Gemma3Config", config))
+
+    def decode_program(self, config: BaseConfig) -> DecodeProgram:
+        """See ``CausalLMPlugin``."""
+        from .fused_layers.program import build_program
+
+        return build_program(cast("Gemma3Config", config))
 
     def optimizations(self) -> Sequence[Optimization]:
         """See ``CausalLMPlugin``."""

@@ -203,6 +203,6 @@ class BehaviourContract(TinyModel):
         assert not [reference for reference in tensors if reference() is not None]
         with pytest.raises(NotLoadedError, match="load_model"):
             model.infer(text)
-        model.load_model(LoadOptions(weights=str(folder), device="cpu"))
+        model.load_model(LoadOptions(weights=str(folder), device="cpu", dtype="float32"))
         assert np.array_equal(model.infer(text), before)
         model.cleanup()

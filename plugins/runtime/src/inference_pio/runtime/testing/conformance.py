@@ -6,10 +6,11 @@ from inference_pio.testing import ModelConformance
 
 from .behaviour_contract import BehaviourContract
 from .parity_contract import ParityContract
+from .program_contract import ProgramContract
 from .refusal_contract import RefusalContract
 
 
-class CausalLMVariant(ParityContract, RefusalContract, BehaviourContract):
+class CausalLMVariant(ParityContract, ProgramContract, RefusalContract, BehaviourContract):
     """Levels ``behaviour`` and ``parity`` once more, for another configuration of a model (biases, an untied head …).
 
     Inherit in a class called ``Test…``, name the plugin, and return the reference of this configuration.

@@ -78,10 +78,10 @@ class TinyModel(ABC):
         return list(np.random.default_rng(1).integers(3, 259, self.text_length))
 
     def load(self, folder: Path, **options: Any) -> CausalLMPlugin:
-        """Load a checkpoint as a user would."""
+        """Load a checkpoint, in float32 unless asked otherwise: on torch, whatever else is installed."""
         plugin = self.new_plugin()
         plugin.name = plugin.name or "tiny"
-        plugin.load_model(LoadOptions(weights=str(folder), device="cpu", **options))
+        plugin.load_model(LoadOptions(weights=str(folder), device="cpu", **{"dtype": "float32", **options}))
         return plugin
 
     @staticmethod

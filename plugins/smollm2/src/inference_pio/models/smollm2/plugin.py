@@ -13,6 +13,7 @@ from .config import SmolLM2Config
 if TYPE_CHECKING:
     from inference_pio.runtime.layers import Decoder
     from inference_pio.runtime.optimizations import Optimization
+    from inference_pio.runtime.program import DecodeProgram
     from inference_pio.runtime.weight_map import WeightMap
     from inference_pio.runtime.weights import Checkpoint
 
@@ -45,6 +46,12 @@ class SmolLM2Plugin(CausalLMPlugin):
         from .model import build_smollm2
 
         return build_smollm2(cast("SmolLM2Config", config))
+
+    def decode_program(self, config: BaseConfig) -> DecodeProgram:
+        """See ``CausalLMPlugin``."""
+        from .fused_layers.program import build_program
+
+        return build_program(cast("SmolLM2Config", config))
 
     def optimizations(self) -> Sequence[Optimization]:
         """See ``CausalLMPlugin``."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from inference_pio.models.gemma3.config import Gemma3Config
 from inference_pio.models.gemma3.fused_layers import PARITY_TOLERANCE
 from inference_pio.models.gemma3.kv_cache import bytes_of_context
+from inference_pio.runtime.batch import TokenBatch
 from inference_pio.runtime.causal_lm import CausalLMPlugin
 from inference_pio.runtime.testing import CausalLMConformance, CausalLMVariant
 from inference_pio.runtime.testing.inspection import caches_of
+from inference_pio.runtime.testing.parity_contract import LOGITS_TOLERANCE
+from inference_pio.runtime.testing.program_contract import interpreter_of
 from inference_pio.runtime.testing.tiny_checkpoint import VOCAB_SIZE
 
 SIZES: dict[str, Any] = {
@@ -49,9 +54,17 @@ class TestConformance(CausalLMConformance):
         model.infer([5] * 128)  # the whole context
         assert sum(cache.n_bytes for cache in caches_of(model)) == bytes_of_context(model.config, 128)
 
+    @pytest.mark.conformance("parity")
+    def test_the_decode_program_caps_scores_as_the_modules_do(self, folder: Path, text: list[int]) -> None:
+        plain = self.load(folder).infer(text)
+        with self.load(folder, config_overrides={"attn_logit_softcapping": 2.0}) as model:
+            expected = model.infer(text)
+            logits = interpreter_of(model, folder).step(TokenBatch.of_sequence(text))
+        assert np.abs(logits - expected).max() <= LOGITS_TOLERANCE < np.abs(logits - plain).max()
+
 
 class TestScaled(CausalLMVariant):
-    """As the larger sizes: full layers first here, one key head, and their rotary positions divided by eight."""
+    """As the larger sizes: full layers first here, one key head, rotary positions divided by eight; and biases."""
 
     plugin_name = "gemma3"
     fused_tolerance = PARITY_TOLERANCE
@@ -65,5 +78,11 @@ class TestScaled(CausalLMVariant):
             "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
         }
         kinds = ["full_attention", "sliding_attention", "full_attention"]
-        sizes = {**SIZES, "num_hidden_layers": 3, "num_key_value_heads": 1, "layer_types": kinds}
+        sizes = {
+            **SIZES,
+            "num_hidden_layers": 3,
+            "num_key_value_heads": 1,
+            "layer_types": kinds,
+            "attention_bias": True,
+        }
         return Gemma3ForCausalLM(Gemma3TextConfig(**sizes, rope_parameters=rotary))
