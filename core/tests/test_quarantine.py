@@ -14,6 +14,7 @@ from inference_pio import host_state, settings
 from inference_pio.errors import HookError, PluginLoadError, PluginUnavailableError
 from inference_pio.host import Host
 from inference_pio.host_state import HostState, PluginKey
+from inference_pio.manifest import parse_manifest
 from inference_pio.quarantine import FAILURE_LIMIT, attempt, count_the_dead
 from inference_pio.records import PluginState
 
@@ -138,10 +139,11 @@ def test_a_decision_hook_that_raises_counts_too(host: HostOf, importable: Any, m
             raise RuntimeError("no device today")
         """,
     )
+    manifest = parse_manifest(json.dumps(manifest_data))
     for _ in range(FAILURE_LIMIT):
         with pytest.raises(HookError, match="no device today"):
-            host().hooks.choose_device(None, None)
-    assert host().hooks.choose_device(None, None) == "cpu"
+            host().hooks.choose_device(manifest, None)
+    assert host().hooks.choose_device(manifest, None) == "cpu"
 
 
 def test_a_process_that_dies_while_loading_counts(add: Add, host: HostOf, importable: Any) -> None:

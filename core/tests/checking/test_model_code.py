@@ -130,6 +130,11 @@ def test_a_module_that_would_break_a_parser_is_a_finding(content: bytes, model: 
     assert found(check(model)) == {"syntax-error"}
 
 
+def test_what_grammar_allows_and_no_compiler_takes_is_a_finding(model: Any, check: Any) -> None:
+    model.files[PLUGIN] += "\nfrom __future__ import annotations\n"
+    assert found(check(model)) == {"syntax-error"}
+
+
 def test_a_very_long_expression_is_walked_without_recursion(model: Any, check: Any) -> None:
     model.files[f"{model.package}/long.py"] = '"""."""\nx = ' + "+".join(["1"] * 2000) + "\n"
     model.edit(PLUGIN, "from inference_pio import", "from . import long\nfrom inference_pio import")

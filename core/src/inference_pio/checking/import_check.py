@@ -80,6 +80,7 @@ def _import_one(
     name = canonical_name(reference.name)
     job = {
         "path": _ordered_path(paths),
+        "target": list(paths),
         "group": reference.group,
         "name": name,
         "value": reference.value,

@@ -108,7 +108,11 @@ class Modules:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # an author's escape sequences are the linter's business
-                return ast.parse(self.files.read(file), filename=file, feature_version=self.oldest)
+                tree = ast.parse(self.files.read(file), filename=file, feature_version=self.oldest)
+                compile(
+                    tree, file, "exec", dont_inherit=True
+                )  # finds what grammar alone allows: a late __future__, say
+                return tree
         except SyntaxError as error:
             self.errors[file] = (error.lineno or 1, error.msg)
         except (OSError, ValueError, RecursionError, MemoryError) as error:

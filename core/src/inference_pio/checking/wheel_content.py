@@ -46,8 +46,8 @@ def host_names() -> set[str]:
     except importlib_metadata.PackageNotFoundError:
         files = ()
     recorded = {file.parts[1] for file in files if len(file.parts) > 1 and file.parts[0] == SHARED}
-    # An editable one records none of its files, and has its folder for itself.
-    names = recorded or {part.name for part in Path(__file__).parents[1].iterdir()}
+    # An editable one records none of its files, and has its folder for itself; models/ is never the host's.
+    names = recorded or {part.name for part in Path(__file__).parents[1].iterdir()} - {"models"}
     return {name.removesuffix(".py") for name in names}
 
 
