@@ -9,6 +9,7 @@ PASSED = TestOutcome(name="passed", outcome="passed")
 FAILED = TestOutcome(name="failed", outcome="failed")
 NO_REFERENCE = TestOutcome(name="skipped", outcome="skipped", message="there is no reference")
 NO_WEIGHTS = TestOutcome(name="real", outcome="skipped", message="needs a download", needs="weights")
+NO_FEATURE = TestOutcome(name="feature", outcome="skipped", message="does not apply: there are no experts")
 BROKEN_WEIGHTS = TestOutcome(name="real", outcome="failed", needs="weights")
 
 
@@ -21,6 +22,8 @@ BROKEN_WEIGHTS = TestOutcome(name="real", outcome="failed", needs="weights")
         ([[PASSED], [PASSED], [PASSED], [PASSED, NO_REFERENCE]], "behaviour"),
         ([[PASSED], [PASSED], [PASSED], [PASSED, NO_WEIGHTS]], "parity"),
         ([[PASSED], [PASSED], [PASSED], [NO_WEIGHTS]], "behaviour"),
+        ([[PASSED], [PASSED], [PASSED], [PASSED, NO_FEATURE]], "parity"),
+        ([[PASSED], [PASSED], [PASSED], [NO_FEATURE]], "behaviour"),
         ([[PASSED], [PASSED], [PASSED], [PASSED, BROKEN_WEIGHTS]], "behaviour"),
         ([[PASSED], [], [PASSED], [PASSED]], "static"),
         ([[FAILED, PASSED], [PASSED], [PASSED], [PASSED]], None),

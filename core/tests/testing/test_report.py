@@ -147,6 +147,16 @@ def test_levels_can_be_chosen(kit, choice, run):
     assert set(kit.run(BEHAVIOUR.format(level="load", truth=True), FINE, *choice).outcomes) == run
 
 
+def test_a_test_that_does_not_apply_does_not_stand_against_its_level(kit):
+    kit.install()
+    exempt = "from inference_pio.testing import does_not_apply\ndef test_experts(): does_not_apply('there are none')\n"
+    marked = "import pytest\npytestmark = pytest.mark.conformance('static')\ndef test_one(): pass\n"
+    run = kit.run(marked + exempt, FINE)
+    assert run.level == "static"
+    assert run.outcomes == {"test_one": "passed", "test_experts": "skipped"}
+    assert kit.run(marked + exempt.replace("does_not_apply('there", "pytest.skip('there"), FINE).level is None
+
+
 def test_a_marker_that_names_no_level_is_a_usage_error(kit):
     kit.install()
     run = kit.run(BEHAVIOUR.format(level="perfection", truth=True), FINE, check_report=False)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .conformance import HookConformance, ModelConformance
+    from .exemption import does_not_apply
     from .levels import LEVELS
     from .report import Report, stored_report
 
@@ -25,6 +26,7 @@ __all__ = [
     "HookConformance",
     "ModelConformance",
     "Report",
+    "does_not_apply",
     "stored_report",
 ]
 
@@ -34,6 +36,7 @@ _MODULES = {
     "HookConformance": "conformance",
     "ModelConformance": "conformance",
     "Report": "report",
+    "does_not_apply": "exemption",
     "stored_report": "report",
 }
 

@@ -19,6 +19,10 @@ NEEDS = ("weights", "gpu", "slow")
 """Markers of tests that not every machine can run: such a test counts when it ran, and its absence does not."""
 
 
+NOT_APPLICABLE = "does not apply: "
+"""How the message of a test begins that was skipped by ``does_not_apply``."""
+
+
 def reached_level(results: Mapping[str, Sequence[TestOutcome]]) -> str | None:
     """Return the highest level that holds together with all levels below it; ``None`` when not even the first does.
 

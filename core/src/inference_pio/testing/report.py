@@ -9,7 +9,7 @@ import msgspec
 
 from .. import settings
 from ..atomic_files import write_atomically
-from .levels import LEVELS, reached_level
+from .levels import LEVELS, NOT_APPLICABLE, reached_level
 
 if TYPE_CHECKING:
     from ..records import PluginRecord
@@ -39,7 +39,9 @@ class TestOutcome(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_objection(self) -> bool:
         """Whether it stands against the level that it belongs to."""
-        return self.outcome == "failed" or (self.outcome == "skipped" and not self.needs)
+        if self.outcome == "skipped":
+            return not self.needs and not self.message.startswith(NOT_APPLICABLE)
+        return self.outcome == "failed"
 
 
 class LevelResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inference_pio.testing import does_not_apply
+
 from ..batch import TokenBatch
 from ..causal_lm import CausalLMPlugin
 from ..program import DecodeProgram
@@ -21,7 +23,7 @@ def described(model: CausalLMPlugin) -> DecodeProgram:
     assert model.config is not None
     program = model.decode_program(model.config)
     if program is None:
-        pytest.skip("the model has no decode program: it runs on torch alone")
+        does_not_apply("the model has no decode program: it runs on torch alone")
     return program
 
 
