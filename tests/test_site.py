@@ -15,6 +15,7 @@ from inference_pio.manifest_reference import manifest_schema
 from reference_pages import MARK, RENDERERS, render_marks
 from reference_pages.hooks import all_hooks
 from reference_pages.links import pages_outside, site_links
+from reference_pages.tables import plain_pipes
 
 from .layout import DISTS, ROOT
 
@@ -115,6 +116,11 @@ def test_links_lead_to_pages_of_the_site_or_become_text() -> None:
         pages=site_pages(),
     )
     assert readme == "[how](../architecture.md)"
+
+
+def test_a_pipe_in_code_in_a_table_loses_its_backslash_and_no_other_does() -> None:
+    text = "| `a \\| b` | c \\| d |\n`e \\| f`\n"
+    assert plain_pipes(text) == "| `a | b` | c \\| d |\n`e \\| f`\n"
 
 
 @pytest.mark.parametrize("page", PAGES)
