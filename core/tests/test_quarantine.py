@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from inference_pio import host_state, settings
+from inference_pio import settings
 from inference_pio.errors import HookError, PluginLoadError, PluginUnavailableError
 from inference_pio.host import Host
 from inference_pio.host_state import HostState, PluginKey
@@ -259,6 +263,108 @@ def test_a_custom_base_exception_is_contained_as_well(
     assert "Odd: again" in caplog.text
 
 
-def test_a_number_that_no_process_has_is_not_running() -> None:
-    assert host_state.is_running(os.getpid())
-    assert not host_state.is_running(2**22 + 12345)
+HELD = """
+    import sys
+    from inference_pio.host_state import HostState, PluginKey
+    from inference_pio.quarantine import attempt
+    key = PluginKey(kind="model", name="qwen3", dist="acme-qwen3", version="1.0", manifest="")
+    with attempt(HostState(), key):
+        print("loading", flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_a_process_whose_number_means_nothing_here_is_alive_while_it_loads() -> None:
+    """As in two containers, or on two machines, that share a home: the numbers of processes say nothing."""
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(HELD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as loading:
+        assert loading.stdin is not None
+        assert loading.stdout is not None
+        loading.stdout.readline()
+        (note,) = (HostState().folder / "loading").iterdir()
+        elsewhere = note.rename(note.with_name("4194000-0.json"))
+        count_the_dead(HostState())
+        assert HostState().read().failures == []
+        assert elsewhere.exists()
+        loading.kill()
+    count_the_dead(HostState())
+    (failure,) = HostState().read().failures
+    assert (failure.plugin.name, failure.count) == ("qwen3", 1)
+
+
+def test_a_process_that_ended_counts_although_its_number_is_taken_again() -> None:
+    dead = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(HELD).replace("sys.stdin.read()", "import os; os._exit(1)")], check=False
+    )
+    assert dead.returncode == 1
+    (note,) = (HostState().folder / "loading").iterdir()
+    note.rename(note.with_name(f"{os.getpid()}-0.json"))
+    count_the_dead(HostState())
+    assert [failure.count for failure in HostState().read().failures] == [1]
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "OSError(errno.ENOSPC, 'No space left on device')",
+        "OSError(errno.EMFILE, 'Too many open files')",
+        "OSError(errno.EROFS, 'Read-only file system')",
+        "MemoryError('out of memory')",
+    ],
+)
+def test_what_the_machine_lacks_is_not_counted_against_a_plugin(
+    raised: str, host: HostOf, add: Add, importable: Any
+) -> None:
+    add(source=f"import errno\nraise {raised}")
+    importable.add_hooks(
+        "writer",
+        f"""
+        import errno
+        from inference_pio import hookimpl
+
+        @hookimpl
+        def pio_commands():
+            try:
+                raise {raised}
+            except Exception as error:
+                raise RuntimeError("cannot keep it") from error
+        """,
+    )
+    for _ in range(FAILURE_LIMIT):
+        fail_to_load(host, 1)
+        assert host().hooks.commands() == []
+    assert HostState().read().failures == []
+
+
+def test_ctrl_c_that_a_library_turned_into_another_error_is_not_counted(host: HostOf, add: Add) -> None:
+    add(source="try:\n    raise KeyboardInterrupt\nexcept BaseException:\n    raise ImportError('core failed')")
+    fail_to_load(host, FAILURE_LIMIT)
+    assert HostState().read().failures == []
+
+
+def test_a_file_that_cannot_be_read_is_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else an error of the disk would switch on what the user switched off."""
+    state = HostState()
+    with state.changing() as remembered:
+        remembered.disabled = ["qwen3"]
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "read_bytes", _raise_io_error)
+        assert state.record_failure(PLUGIN, "load", "anything") == 0
+    assert state.read().disabled == ["qwen3"]
+
+
+def test_a_damaged_file_is_kept_beside_the_new_one(host: HostOf, add: Add) -> None:
+    state = HostState()
+    state.folder.mkdir(parents=True)
+    state.path.write_bytes(b'{"disabled": ["qwen3"')
+    state.record_failure(PLUGIN, "load", "anything")
+    assert state.path.with_name("plugins.json.damaged").read_bytes() == b'{"disabled": ["qwen3"'
+    assert [failure.count for failure in state.read().failures] == [1]
+
+
+PLUGIN = PluginKey(kind="model", name="other", dist="acme-other", version="1.0", manifest="")
+
+
+def _raise_io_error(path: Path) -> bytes:
+    raise OSError(errno.EIO, "Input/output error")

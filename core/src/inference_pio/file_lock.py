@@ -10,8 +10,8 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def file_lock(path: Path, timeout_s: float = 10.0) -> Iterator[None]:
-    """Hold a lock.
+def file_lock(path: Path, timeout_s: float = 10.0) -> Iterator[int]:
+    """Hold a lock, and yield the descriptor of its file.
 
     Args:
         path: The lock's file; made where there is none, and left behind.
@@ -27,7 +27,7 @@ def file_lock(path: Path, timeout_s: float = 10.0) -> Iterator[None]:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"another process has held {path} for {timeout_s:g} s")
             time.sleep(0.02)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)  # gives the lock back
 

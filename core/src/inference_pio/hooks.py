@@ -245,7 +245,7 @@ class HookCaller:
         if error is None:
             self._book.worked(implementation.key, implementation.hook)
         else:
-            self._book.failed(implementation.key, implementation.hook, describe_error(error))
+            self._book.failed(implementation.key, implementation.hook, error)
 
     def _report(self, implementation: Implementation, error: BaseException) -> None:
         key = (implementation.plugin, implementation.hook)

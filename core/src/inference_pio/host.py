@@ -242,7 +242,7 @@ class Host:
                 self.hooks.register(plugin, record.name, dist=record.dist, kind=kind, key=key)
         except PluginLoadError as error:
             self._failures[kind, record.name] = error
-            self._book.failed(key, LOADING, error.detail)
+            self._book.failed(key, LOADING, error)
             raise
         self._loaded.add((kind, record.name))
         self._book.worked(key, LOADING)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -107,23 +106,35 @@ class HostState:
     def read(self) -> Remembered:
         """Return what is remembered; nothing, with a warning, where the file is damaged."""
         try:
-            return msgspec.json.decode(self.path.read_bytes(), type=Remembered)
-        except (FileNotFoundError, NotADirectoryError):
-            return Remembered()
+            return self._read()
         except (OSError, ValueError, RecursionError) as error:
             logger.warning("%s cannot be read and counts as empty: %s. Remove it to get rid of this", self.path, error)
+            return Remembered()
+
+    def _read(self) -> Remembered:
+        try:
+            return msgspec.json.decode(self.path.read_bytes(), type=Remembered)
+        except (FileNotFoundError, NotADirectoryError):
             return Remembered()
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[Remembered]:
         """Yield what is remembered and write it back; two processes take turns.
 
+        A damaged file is kept beside the new one. One that a disk will not give at this moment is not replaced: it
+        may say what the user switched off.
+
         Raises:
-            OSError: The file cannot be written.
+            OSError: The file cannot be read or written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with file_lock(self.folder / "plugins.lock"):
-            remembered = self.read()
+            try:
+                remembered = self._read()
+            except (ValueError, RecursionError) as error:
+                kept = self.path.replace(self.path.with_name(f"{self.path.name}.damaged"))
+                logger.warning("%s is damaged: %s. Begun anew; the old one is %s", self.path, error, kept)
+                remembered = Remembered()
             yield remembered
             write_atomically(self.path, msgspec.json.format(msgspec.json.encode(remembered), indent=2) + b"\n")
 
@@ -164,27 +175,3 @@ class HostState:
 
 def _is_relative(one: PluginKey, other: PluginKey) -> bool:
     return (one.kind, one.name, one.dist) == (other.kind, other.name, other.dist)
-
-
-def is_running(process: int) -> bool:
-    """Whether a process of this number exists."""
-    if os.name == "nt":
-        return _is_running_on_windows(process)
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is somebody else's
-        return True
-    return True
-
-
-def _is_running_on_windows(process: int) -> bool:
-    # os.kill would end it there.
-    import ctypes
-
-    windll = getattr(ctypes, "windll")  # noqa: B009 - a plain attribute does not exist for type checkers elsewhere
-    handle = windll.kernel32.OpenProcess(0x1000, False, process)  # PROCESS_QUERY_LIMITED_INFORMATION
-    if handle:
-        windll.kernel32.CloseHandle(handle)
-    return bool(handle)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import logging
 import os
 from collections.abc import Iterator
 
 import msgspec
 
-from .host_state import LOADING, HostState, PluginKey, PluginKind, Remembered, is_running
+from .blame import is_blameless
+from .errors import PluginError, describe_error
+from .file_lock import file_lock
+from .host_state import LOADING, HostState, PluginKey, PluginKind, Remembered
 from .records import Outcome, PluginRecord, PluginState, Reason
 
 logger = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ FAILURE_LIMIT = 3
 """Failures in a row after which a plugin is put aside."""
 
 _NOTES = "loading"
-_numbers = itertools.count()
+_LONGEST_NOTE = 1 << 16  # bytes
 
 
 def history_outcome(kind: PluginKind, record: PluginRecord, remembered: Remembered) -> Outcome:
@@ -52,18 +54,27 @@ def history_outcome(kind: PluginKind, record: PluginRecord, remembered: Remember
 
 @contextlib.contextmanager
 def attempt(state: HostState, plugin: PluginKey) -> Iterator[None]:
-    """Leave a note while a plugin is loaded; only a process that dies meanwhile leaves it behind."""
-    note = state.folder / _NOTES / f"{os.getpid()}-{next(_numbers)}.json"
-    try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_bytes(msgspec.json.encode(plugin))
-    except OSError as error:  # a state folder that cannot be written to costs this memory, nothing else
-        logger.debug("no note of loading %r: %s", plugin.name, error)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            note.unlink(missing_ok=True)
+    """Leave a note while a plugin is loaded; only a process that dies meanwhile leaves it behind.
+
+    The note is locked until then. The number of a process would say less: containers and machines that share a home
+    have numbers of their own, and the system gives each number again.
+    """
+    note = state.folder / _NOTES / f"{os.getpid()}-{os.urandom(6).hex()}.json"
+    with contextlib.ExitStack() as held:
+        try:
+            note.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = held.enter_context(file_lock(note, timeout_s=1))
+            os.write(descriptor, msgspec.json.encode(plugin))
+            held.callback(os.ftruncate, descriptor, 0)  # before the lock goes: an empty note accuses nobody
+        except OSError as error:  # a state folder that cannot be written to costs this memory, nothing else
+            logger.debug("no note of loading %r: %s", plugin.name, error)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                held.close()
+            with contextlib.suppress(OSError):  # after it is closed, or Windows would refuse
+                note.unlink(missing_ok=True)
 
 
 def count_the_dead(state: HostState) -> None:
@@ -73,15 +84,16 @@ def count_the_dead(state: HostState) -> None:
     except OSError:  # nothing was ever loaded here
         return
     for note in notes:
-        number = note.name.partition("-")[0]
-        if number.isdigit() and is_running(int(number)):
-            continue
-        with contextlib.suppress(OSError, ValueError):
-            plugin = msgspec.json.decode(note.read_bytes(), type=PluginKey)
-            note.unlink()  # before it is counted: of two processes that look, one succeeds
-            state.record_failure(plugin, LOADING, "a process ended in the middle of it: os._exit, a crash or a kill")
-        with contextlib.suppress(OSError):
+        try:
+            with file_lock(note, timeout_s=0) as descriptor:
+                content = os.read(descriptor, _LONGEST_NOTE)
+                os.ftruncate(descriptor, 0)  # of two processes that look, one counts
             note.unlink(missing_ok=True)
+        except OSError:  # its process is alive, or nothing can be written here
+            continue
+        with contextlib.suppress(ValueError):
+            plugin = msgspec.json.decode(content, type=PluginKey)
+            state.record_failure(plugin, LOADING, "a process ended in the middle of it: os._exit, a crash or a kill")
 
 
 class FailureBook:
@@ -99,11 +111,14 @@ class FailureBook:
     def _suspects(self) -> set[tuple[PluginKey, str]]:
         return {(failure.plugin, failure.place) for failure in self.state.read().failures}
 
-    def failed(self, plugin: PluginKey, place: str, message: str) -> None:
-        """Count a failure."""
+    def failed(self, plugin: PluginKey, place: str, error: BaseException) -> None:
+        """Count a failure, unless the plugin is not to blame for it."""
         if (plugin, place) in self._failed:
             return
         self._failed.add((plugin, place))
+        if is_blameless(error):
+            return
+        message = error.detail if isinstance(error, PluginError) else describe_error(error)
         if self.state.record_failure(plugin, place, message) == FAILURE_LIMIT:
             logger.warning(
                 "plugin %r (%s %s) has failed %d times in a row and is put aside from now on. Update it; "

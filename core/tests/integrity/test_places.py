@@ -27,7 +27,7 @@ def test_what_lies_in_the_environment_is_found(environment: Path) -> None:
     "recorded", ["../../../etc/x", "a/../../../../etc/x", "/etc/passwd", "../../../env-2/x", "../../.."]
 )
 def test_a_path_that_leads_out_is_refused(environment: Path, recorded: str) -> None:
-    with pytest.raises(OutsideError, match="^leads out of the environment"):
+    with pytest.raises(OutsideError, match=r"^leads out of the environment"):
         place(environment).locate(recorded)
 
 

@@ -16,7 +16,7 @@ def main() -> None:
     import inference_pio
     from inference_pio.checking.import_session import run_session
 
-    # The host's own folder comes first among those of its package, and an installed version of the target may lie in it.
+    # The host's own folder comes first among those of its package; an installed version of the target may lie in it.
     ours = [f"{folder}/{inference_pio.__name__}" for folder in job["target"]]
     inference_pio.__path__ = [*ours, *(folder for folder in inference_pio.__path__ if folder not in ours)]
     run_session(job)
