@@ -250,7 +250,7 @@ def together(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("name,python", [(name, "3.10" if name == "core" else PYTHON) for name in DISTS], ids=list(DISTS))
 def minimums(session: nox.Session, name: str) -> None:
-    """Test one distribution with the lowest versions that its pyproject.toml allows; of torch only if LOWEST_TORCH=1."""
+    """Test one distribution with the lowest versions that its pyproject.toml allows; torch only if LOWEST_TORCH=1."""
     pins = lowest_versions()
     if os.environ.get("LOWEST_TORCH") != "1":  # gigabytes, of a version that has no other use here
         pinned = re.findall(r"^torch==.*$", CONSTRAINTS.read_text(encoding="utf-8"), re.MULTILINE)
