@@ -187,7 +187,8 @@ class LoadOptions:
     Attributes:
         weights: A file, a folder, a source (``pypi:``, ``hf:``, ``file:``), or the id of an entry in the manifest.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` …
-        dtype: ``float32``, ``bfloat16`` or ``float16``.
+        dtype: ``float32``, ``bfloat16`` or ``float16``; with inference-pio-native on the CPU ``native`` (weights as
+            they are stored), ``w8`` or ``w4`` (float weights rounded to 8 or 4 bits).
         threads: CPU threads for the computation; default: the cores this process may use.
         context: Places in the context, tokens; default: the model's own limit.
         accept_license: The user agrees to the weights' terms.

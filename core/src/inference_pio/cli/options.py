@@ -40,9 +40,9 @@ device = option("--device", metavar="NAME", section=LOADING, help="cpu, cuda, cu
 dtype = option(
     "--dtype",
     metavar="TYPE",
-    type=click.Choice(["float32", "bfloat16", "float16"]),
+    type=click.Choice(["float32", "bfloat16", "float16", "native", "w8", "w4"]),
     section=LOADING,
-    help="float32, bfloat16 or float16: the numbers to compute with.",
+    help="float32, bfloat16, float16; on the CPU native: weights as stored; w8, w4: float weights rounded.",
 )
 threads = option(
     "--threads",

@@ -222,6 +222,12 @@ def test_an_unknown_dtype_names_the_known_ones():
         choose_dtype("int3", torch.device("cpu"))
 
 
+@pytest.mark.parametrize("name", ["native", "w8", "w4"])
+def test_a_dtype_of_the_native_executor_says_where_it_comes_from(name):
+    with pytest.raises(InvalidOptionError, match=f"'{name}' is computed by inference-pio-native.*pip install"):
+        choose_dtype(name, torch.device("cpu"))
+
+
 @pytest.mark.parametrize("name", ["warp", "cuda:99", "", "cpu:x"])
 def test_a_device_that_is_not_here_is_refused_with_a_way_out(name):
     with pytest.raises(InvalidOptionError, match=f"device {name!r} cannot be used here: .*Try --device cpu"):

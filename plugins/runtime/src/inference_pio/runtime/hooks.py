@@ -36,6 +36,10 @@ def pio_choose_device(manifest: Manifest, requested: str | None) -> str | None:
     """The requested device, else the first GPU, else the CPU."""
     if requested is not None:
         return requested
+    from .gpu_traces import may_have_gpu
+
+    if not may_have_gpu():
+        return "cpu"
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -28,6 +28,9 @@ IDLE_BYTES = 256 << 20
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
+NATIVE_DTYPES = ("native", "w8", "w4")
+"""Dtypes of another executor; they come here where its distribution is not installed, or is disabled."""
+
 
 def choose_dtype(requested: str | None, device: torch.device) -> torch.dtype:
     """Return the dtype for a device: float32 on CPUs, bfloat16 elsewhere, unless another one is requested.
@@ -40,6 +43,10 @@ def choose_dtype(requested: str | None, device: torch.device) -> torch.dtype:
     try:
         return DTYPES[str(requested)]
     except KeyError:
+        if requested in NATIVE_DTYPES:
+            raise InvalidOptionError(
+                f"dtype {requested!r} is computed by inference-pio-native, on the cpu: pip install inference-pio-native"
+            ) from None
         raise InvalidOptionError(f"dtype {requested!r} is unknown; known: {', '.join(DTYPES)}") from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,34 @@ def _numbered(name: str) -> tuple[str, str | None]:
     return (name, None) if match is None else (f"{name[: match.start()]}{{n}}{name[match.end() :]}", match.group())
 
 
-def unpermute_rotary(heads: int) -> Transform:
+@runtime_checkable
+class RowOrder(Protocol):
+    """A transform that only puts whole rows in another order: it holds for quantized rows as they are stored, too."""
+
+    def row_order(self, rows: int) -> NDArray[np.int64]:
+        """Return which stored row belongs in each of ``rows`` places, (rows,) int64."""
+
+
+@dataclass(frozen=True)
+class UnpermutedRotary:
+    """What ``unpermute_rotary`` returns; a ``Transform`` and a ``RowOrder``."""
+
+    heads: int
+
+    def row_order(self, rows: int) -> NDArray[np.int64]:
+        """See ``RowOrder``."""
+        import numpy as np  # here, since this module is plain data for everybody else
+
+        order: NDArray[np.int64] = np.arange(rows).reshape(self.heads, -1, 2).swapaxes(1, 2).reshape(-1)
+        return order
+
+    def __call__(self, weight: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the rows in their own order."""
+        reordered: NDArray[np.float32] = weight[self.row_order(len(weight))]
+        return reordered
+
+
+def unpermute_rotary(heads: int) -> UnpermutedRotary:
     """Undo the row order of query and key projections in GGUF files of the Llama family.
 
     They store the two elements of a rotary pair side by side (2i, 2i + 1); models here pair i with i + C/2, as the
@@ -65,11 +92,4 @@ def unpermute_rotary(heads: int) -> Transform:
     Args:
         heads: Heads in the projection; rows are (heads x C).
     """
-
-    def transform(weight: NDArray[np.float32]) -> NDArray[np.float32]:
-        pairs = weight.shape[0] // heads // 2
-        shape = (heads, pairs, 2, *weight.shape[1:])
-        unpermuted: NDArray[np.float32] = weight.reshape(shape).swapaxes(1, 2).reshape(weight.shape)
-        return unpermuted
-
-    return transform
+    return UnpermutedRotary(heads)
