@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import platform
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,11 +14,16 @@ from .. import __version__
 from ..atomic_files import write_atomically
 from ..errors import UnknownPluginError, UsageError
 from ..host import default_host
+from ..names import canonical_name
 from ..records import PluginRecord
 from .installed_plugins import find_plugin
+from .kit_tests import KITS, name_in_kit, required_tests
 from .levels import MARKER
 from .report import Report, TestOutcome, results_by_level
 from .selection import level_of, need_of
+
+if TYPE_CHECKING:
+    from ..host_state import PluginKind
 
 IMPORT_MS = "import_ms"
 """Name of the property by which a test hands over the measured import time."""
@@ -41,12 +47,12 @@ class Recorder:
         self._tests: dict[str, tuple[str | None, TestOutcome]] = {}
         self._is_partial = bool(config.option.collectonly)
         self._import_ms: float | None = None
+        self._ran_of_kit: set[str] = set()
+        self._not_wanted: set[str] = set()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Note each test's level, and find out whom the report is about."""
-        for item in items:
-            item.user_properties.append((MARKER, (level_of(item), need_of(item))))
         if self._plugin is None:
             named = {name for item in items if (name := getattr(getattr(item, "cls", None), "plugin_name", None))}
             if len(named) != 1:
@@ -56,11 +62,21 @@ class Recorder:
                     "say which: --conformance-plugin NAME"
                 )
             self._plugin = named.pop()
-        _plugin_of(self._plugin)
+        _, record = _plugin_of(self._plugin)
+        for item in items:
+            # A test class that was copied proves something of the plugin that it still names, and nothing of this one.
+            is_meant = canonical_name(getattr(getattr(item, "cls", None), "plugin_name", record.name)) in (
+                record.name,
+                record.dist_name,
+            )
+            level = level_of(item) if is_meant else None
+            item.user_properties.append((MARKER, (level, need_of(item), name_in_kit(item) if is_meant else "")))
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Note whether something was left out that any machine could run."""
-        self._is_partial = self._is_partial or any(not need_of(item) for item in items)
+        left_out = [item for item in items if not need_of(item)]
+        self._is_partial = self._is_partial or bool(left_out)
+        self._not_wanted |= {name_in_kit(item) for item in left_out}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a test file that cannot be imported: its tests, whatever they are, have not passed."""
@@ -71,7 +87,9 @@ class Recorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note one phase of a test; the worst of the three counts."""
         properties: dict[str, Any] = dict(report.user_properties)
-        level, need = properties.get(MARKER, (None, ""))
+        level, need, kits = properties.get(MARKER, (None, "", ""))
+        if kits and report.outcome != "skipped":
+            self._ran_of_kit.add(kits)
         self._import_ms = properties.get(IMPORT_MS, self._import_ms)
         _, before = self._tests.get(report.nodeid, (None, None))
         outcome, message = report.outcome, _message(report)
@@ -96,11 +114,20 @@ class Recorder:
         if self._plugin is None or hasattr(self._config, "workerinput"):
             return
         complete = not (self._is_partial or stopped_early or left_out or len(self._config.args) != 1)
-        report = self._report(_plugin_of(self._plugin), complete=complete)
+        kind, record = _plugin_of(self._plugin)
+        report = self._report(record, [*self._tests.values(), *self._left_out(kind)], complete=complete)
         write_atomically(self._path, report.as_json())
 
-    def _report(self, record: PluginRecord, *, complete: bool) -> Report:
-        levels, other, level = results_by_level(list(self._tests.values()))
+    def _left_out(self, kind: PluginKind) -> Iterator[tuple[str, TestOutcome]]:
+        """Yield the kit's own tests that are not there or were skipped, of the levels that were tested at all."""
+        message = f"is the kit's own and did not run as it stands: inherit it from {KITS[kind].__name__}"
+        for level, names in required_tests(kind).items():
+            if any(of == level for of, _ in self._tests.values()):
+                for name in sorted(names - self._ran_of_kit - self._not_wanted):
+                    yield level, TestOutcome(name=f"{KITS[kind].__name__}::{name}", outcome="skipped", message=message)
+
+    def _report(self, record: PluginRecord, tests: list[tuple[str | None, TestOutcome]], *, complete: bool) -> Report:
+        levels, other, level = results_by_level(tests)
         return Report(
             plugin=record.name,
             dist=record.dist_name,
@@ -118,9 +145,9 @@ class Recorder:
         )
 
 
-def _plugin_of(name: str) -> PluginRecord:
+def _plugin_of(name: str) -> tuple[PluginKind, PluginRecord]:
     try:
-        return find_plugin(name)[1]
+        return find_plugin(name)
     except (UnknownPluginError, UsageError) as error:
         raise pytest.UsageError(str(error)) from error
 
