@@ -123,8 +123,11 @@ def test_dists(session: nox.Session, names: Iterable[str], marks: str) -> None:
     targets = {name: test_targets(name) for name in names}
     if untested := [name for name, found in targets.items() if not found]:
         session.error(f"no tests: {', '.join(untested)}")
-    # From elsewhere: given a package's name, pytest would also load tests/conftest.py of the folder it stands in.
-    with session.chdir(session.create_tmp()):
+    # From elsewhere: given a package's name, pytest would also load tests/conftest.py of the folder it stands in. Not
+    # from the session's own folder for such things: that lies inside the environment that the tests look at from outside.
+    elsewhere = session.cache_dir.resolve() / "elsewhere"
+    elsewhere.mkdir(parents=True, exist_ok=True)
+    with session.chdir(elsewhere):
         pytest(session, "-m", marks, "--pyargs", *(target for found in targets.values() for target in found))
 
 
@@ -255,7 +258,7 @@ def minimums(session: nox.Session, name: str) -> None:
     if os.environ.get("LOWEST_TORCH") != "1":  # gigabytes, of a version that has no other use here
         pinned = re.findall(r"^torch==.*$", CONSTRAINTS.read_text(encoding="utf-8"), re.MULTILINE)
         pins = [pin for pin in pins if not pin.startswith("torch==")] + pinned
-    lowest = Path(session.create_tmp()) / "minimums.txt"
+    lowest = session.cache_dir.resolve() / f"minimums-{name}.txt"
     lowest.write_text("".join(f"{pin}\n" for pin in pins), encoding="utf-8")
     install(session, requirement(name), constraints=lowest)
     test_dists(session, [name], "not weights")

@@ -1,4 +1,4 @@
-"""What only a fresh interpreter can show: nothing of a plugin runs, and the index is quick and small."""
+"""What only a fresh interpreter can show: nothing of a plugin runs, and the index is small."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ import pytest
 
 from .conftest import PLUGIN_SOURCE, FakeSite
 
-LIMIT_S = 0.25
-"""The product's promise for ``inference-pio list`` with 100 plugins, seconds."""
-
 LIMIT_KB = 60_000
-"""The same for the peak resident memory, kilobytes."""
+"""The product's promise for ``inference-pio list`` with 100 plugins: peak resident memory, kilobytes."""
 
 REPORT = """
-    import json, pathlib, re, sys, time
+    import json, pathlib, re, sys
     from inference_pio.host import Host
     host = Host()
     {work}
@@ -28,8 +25,6 @@ REPORT = """
         "names": [record.name for record in host.records()],
         "heavy": sorted({{"torch", "transformers", "rich", "numpy"}} & set(sys.modules)),
         "peak_kb": peak_kb,
-        # From the start of the process. Not the clock on the wall: the machine may be busy with something else.
-        "seconds": time.process_time(),
     }}))
 """
 
@@ -58,14 +53,13 @@ def test_the_index_runs_no_plugin_and_imports_nothing_heavy(
     assert site.executed == []
 
 
-def test_a_hundred_plugins_are_indexed_in_time_and_memory(site: FakeSite, manifest_data: dict[str, Any]) -> None:
+def test_a_hundred_plugins_are_indexed_in_little_memory(site: FakeSite, manifest_data: dict[str, Any]) -> None:
     for number in range(100):
         site.add_model(f"model{number:03}", manifest=manifest_data | {"dependencies": ["packaging>=20"]})
-    found = min((report(site, "host.records()") for _ in range(3)), key=lambda report: report["seconds"])
+    found = report(site, "host.records()")
     assert len([name for name in found["names"] if name.startswith("model")]) == 100
     assert site.executed == []
     assert found["peak_kb"] < LIMIT_KB
-    assert found["seconds"] < LIMIT_S
 
 
 def test_a_plugin_below_inference_pio_loads_from_its_own_place(site: FakeSite, manifest_data: dict[str, Any]) -> None:
