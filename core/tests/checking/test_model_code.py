@@ -142,9 +142,27 @@ def test_a_very_long_expression_is_walked_without_recursion(model: Any, check: A
 
 
 def test_the_oldest_python_that_is_claimed_decides_what_may_stand_in_a_module(model: Any, check: Any) -> None:
-    model.edit(PLUGIN, "return inputs", "return inputs if (inputs := 1) else 2")
-    match = "\n\ndef pick(x):\n    match x:\n        case 1: return 2\n"
-    model.files[PLUGIN] += match
-    assert found(check(model)) == set()
-    model.project["requires-python"] = model.manifest["compatibility"]["python_version"] = ">=3.9"
+    model.files[PLUGIN] += "\n\ndef pick(x):\n    try: return x\n    except* ValueError: pass\n"
+    model.project["requires-python"] = model.manifest["compatibility"]["python_version"] = ">=3.11"
+    assert check(model).is_ok
+    model.project["requires-python"] = model.manifest["compatibility"]["python_version"] = ">=3.10"
     assert found(check(model)) == {"syntax-error"}
+
+
+def test_a_plugin_for_newer_pythons_than_this_one_is_not_accused(check: Any, model: Any) -> None:
+    model.project["requires-python"] = ">=3.29"
+    model.manifest["compatibility"]["python_version"] = ">=3.29"
+    model.edit(PLUGIN, "def create_tiny_plugin():", "some new syntax\n\ndef create_tiny_plugin():")
+    report = check(model)
+    assert report.is_ok
+    (finding,) = report.findings
+    assert (finding.code, finding.severity) == ("syntax-error", "warning")
+    assert "check it with Python 3.29" in finding.message
+
+
+def test_no_plugin_need_be_written_for_pythons_that_the_host_does_not_know(check: Any, model: Any) -> None:
+    """The contract's own example of a manifest says >=3.8."""
+    model.manifest["compatibility"]["python_version"] = ">=3.8"
+    del model.project["requires-python"]
+    model.edit(PLUGIN, "def create_tiny_plugin():", "match 1:\n    case _: pass\n\ndef create_tiny_plugin():")
+    assert "syntax-error" not in found(check(model))

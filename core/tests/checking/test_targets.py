@@ -19,8 +19,8 @@ def found(report: Any) -> set[str]:
     return {finding.code for finding in report.findings}
 
 
-@pytest.mark.parametrize("source", ["src", ".", "lib"])
-def test_a_project_may_keep_its_packages_in_any_of_the_usual_places(source: str, model: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", ["src", ".", "lib", "code", "packages/python"])
+def test_a_project_may_keep_its_packages_in_any_place(source: str, model: Any, tmp_path: Path) -> None:
     report = check_target(str(model.write_project(tmp_path, source=source)))
     assert (report.findings, report.kind, report.plugins) == ((), "folder", ("tiny",))
 
@@ -30,6 +30,11 @@ def test_a_build_tool_may_be_told_of_another_place(model: Any, tmp_path: Path) -
     with (made / "pyproject.toml").open("a") as file:
         file.write('[tool.setuptools.packages.find]\nwhere = ["code"]\n')
     assert check_target(str(made)).findings == ()
+
+
+@pytest.mark.parametrize("place", ["build/lib", ".venv/lib", "a/b/c/d"])
+def test_copies_that_are_no_sources_are_not_taken_for_them(place: str, model: Any, tmp_path: Path) -> None:
+    assert "module-not-found" in found(check_target(str(model.write_project(tmp_path, source=place))))
 
 
 def test_a_place_outside_the_project_is_not_looked_at(model: Any, tmp_path: Path) -> None:

@@ -126,5 +126,5 @@ def test_what_other_distributions_put_beside_the_hosts_files_is_not_the_hosts(
     monkeypatch.setattr(importlib_metadata, "files", lambda name: files)
     monkeypatch.setattr(wheel_content, "__file__", str(tmp_path / "inference_pio" / "checking" / "wheel_content.py"))
     # Without a record of its files the host is an editable one, whose folder nobody else writes to.
-    others = set() if recorded else {"runtime", "models"}
+    others = set() if recorded else {"runtime"}  # models/ is never the host's
     assert wheel_content.host_names() == {"loading", "checking", *others}

@@ -12,7 +12,7 @@ from ..manifest_files import read_inside
 MAX_SOURCE_BYTES = 5_000_000
 """Nobody writes a module of this size; reading one must not fill the memory."""
 
-_SKIPPED = frozenset({"__pycache__", ".git", ".venv", "venv", "node_modules", ".nox", ".tox"})
+SKIPPED = frozenset({"__pycache__", ".git", ".venv", "venv", "node_modules", ".nox", ".tox"})
 
 Reader = Callable[[int], bytes]
 """Reads at most so many bytes; raises ``OSError`` or ``ValueError``."""
@@ -74,7 +74,7 @@ def walk_files(folder: Path) -> list[Path]:
     """Regular files below a folder, without caches; links to folders are not followed, so that there is an end."""
     found = []
     for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in _SKIPPED)
+        folders[:] = sorted(name for name in folders if name not in SKIPPED)
         found += [path for name in sorted(names) if (path := Path(parent, name)).is_file() or path.is_symlink()]
     return found
 

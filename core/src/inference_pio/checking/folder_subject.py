@@ -11,13 +11,15 @@ from typing import Any
 from ..installed import MODELS_GROUP, EntryPointRef
 from ..manifest import MANIFEST_NAME
 from ..manifest_files import ManifestFileError, read_inside
-from .file_tree import FileTree, folder_tree
+from .file_tree import SKIPPED, FileTree, folder_tree
 from .findings import Finding, TargetKind, finding
 from .project_metadata import entry_points_of_project, metadata_of_project, table, texts
 from .subject import SHARED, Subject
 from .toml_reader import read_toml
 
 PYPROJECT = "pyproject.toml"
+_DEEPEST = 3
+"""How far below the root of a project its sources are looked for."""
 
 
 def open_folder(folder: Path, target: str, *, kind: TargetKind = "folder") -> Subject:
@@ -68,11 +70,12 @@ class _Project:
         """The folder that the first entry point's module lies below; what the build tools are told comes first."""
         places = [place for name in self._candidates() if (place := (self.root / name).resolve()).is_dir()]
         inside = [place for place in places if place.is_relative_to(self.root)]
-        for reference in entry_points:
-            parts = reference.module.split(".") if reference.is_well_formed else [""]
-            for place in inside:
+        modules = [reference.module.split(".") for reference in entry_points if reference.is_well_formed]
+        for parts in modules:
+            # Every build tool has a table of its own for other places; looking is simpler than to read them all.
+            for place in (*inside, *_folders_below(self.root, _DEEPEST)):
                 path = place.joinpath(*parts)
-                if all(parts) and (path.is_dir() or path.with_name(f"{path.name}.py").is_file()):
+                if path.is_dir() or path.with_name(f"{path.name}.py").is_file():
                     return place
         return next((place for place in inside if place.name == "src"), self.root)
 
@@ -83,6 +86,27 @@ class _Project:
         find = table(tools, "setuptools", "packages", "find")
         yield from texts(find.get("where"))
         yield from ("src", ".", "lib", "python")
+
+
+def _folders_below(folder: Path, depth: int) -> Iterator[Path]:
+    """Yield folders that may hold sources, those that lie higher first; without links, hidden ones and builds."""
+    level = [folder]
+    for _ in range(depth):
+        level = [below for above in level for below in _children(above)]
+        yield from level
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        found = sorted(folder.iterdir())
+    except OSError:
+        return []
+    return [path for path in found if _may_hold_sources(path)]
+
+
+def _may_hold_sources(path: Path) -> bool:
+    is_named_so = not path.name.startswith(".") and path.name not in {*SKIPPED, "build", "dist"}
+    return is_named_so and path.is_dir() and not path.is_symlink()
 
 
 def _tops(entry_points: tuple[EntryPointRef, ...]) -> list[str]:

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from ..gates import satisfies
 from ..manifest_rules import is_specifier
 
+HOST_PYTHON = ">=3.10"
+"""What the host needs, and so every plugin."""
+
 MINORS = tuple((3, minor) for minor in range(7, 31))
 """Every Python that can matter, and some that do not exist yet."""
 

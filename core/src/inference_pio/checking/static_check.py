@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from collections.abc import Iterator
 
+from ..codes import Severity
 from ..installed import EntryPointRef, scan_installed
 from ..manifest import Manifest
 from .agreement import Requirements, agreement_findings
@@ -13,7 +16,7 @@ from .hook_code import hook_findings, model_hook_findings
 from .hygiene import code_findings, hygiene_findings
 from .manifests import ManifestText, manifest_findings, read_manifest
 from .model_code import model_code_findings, module_findings
-from .python_versions import oldest
+from .python_versions import HOST_PYTHON, oldest
 from .requirements import requirement_findings
 from .structure import structure_findings
 from .subject import Subject, package_of
@@ -41,13 +44,20 @@ def static_findings(subject: Subject) -> Iterator[Finding]:
         yield from hygiene_findings(reference.module, modules)
     for home in subject.homes:
         yield from code_findings(home, modules)
-    for file, (line, what) in modules.errors.items():
-        version = ".".join(map(str, modules.oldest))
-        yield finding(
-            "syntax-error", f"Python {version} cannot parse it: {what}", f"{subject.files.shown(file)}:{line}"
-        )
+    yield from _syntax_findings(subject, modules)
     if subject.wheel is not None:
         yield from wheel_findings(subject)
+
+
+def _syntax_findings(subject: Subject, modules: Modules) -> Iterator[Finding]:
+    version = ".".join(map(str, modules.oldest))
+    severity: Severity | None = None
+    message = f"Python {version} cannot parse it"
+    if modules.oldest > sys.version_info[:2]:  # whose grammar this Python does not know
+        severity = "warning"
+        message = f"Python {platform.python_version()} cannot parse it, nor need it; check it with Python {version}"
+    for file, (line, what) in modules.errors.items():
+        yield finding("syntax-error", f"{message}: {what}", f"{subject.files.shown(file)}:{line}", severity=severity)
 
 
 def _model(
@@ -69,8 +79,9 @@ def _model(
 
 
 def _oldest_python(subject: Subject, manifests: list[Manifest | None]) -> tuple[int, int]:
-    """The oldest Python that metadata and manifests claim together."""
-    claims = [manifest.compatibility.python_version for manifest in manifests if manifest is not None]
+    """The oldest Python that metadata and manifests claim together; older ones than the host's run no plugin."""
+    claims = [HOST_PYTHON]
+    claims += [manifest.compatibility.python_version for manifest in manifests if manifest is not None]
     if subject.metadata is not None:
         claims.append(subject.metadata.requires_python)
     return oldest(claims)

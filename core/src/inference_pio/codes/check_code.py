@@ -15,7 +15,8 @@ _CODE = (
         "syntax-error",
         "error",
         "A module cannot be parsed by the oldest Python that the distribution claims to support, as far as the grammar "
-        "of the checking Python can tell. It may also be too large or not be text.",
+        "of the checking Python can tell; a warning where all of them are newer than that one. It may also be too "
+        "large or not be text.",
         "Mend the line, or raise `requires-python`.",
     ),
     Code(
