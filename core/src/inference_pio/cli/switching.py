@@ -56,10 +56,11 @@ def switch(names: Iterable[str], *, on: bool) -> list[Switched]:
                 raise
         else:
             meant[name] |= {record.dist_name for _, record in found} if on else set()
-    changed = {name for name in wanted if bool(meant[name] & before) == on}
     try:
         with host.state.changing() as remembered:
-            remembered.disabled = sorted(before - set().union(*meant.values()) if on else before | set(wanted))
+            now = set(remembered.disabled)  # not what was there before: another process may have been faster
+            changed = {name for name in wanted if bool(meant[name] & now) == on}
+            remembered.disabled = sorted(now - set().union(*meant.values()) if on else now | set(wanted))
     except OSError as error:
         raise UsageError(
             f"cannot write {host.state.path}: {error.strerror or error}. Choose another folder: INFERENCE_PIO_STATE_DIR"
