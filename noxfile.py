@@ -118,8 +118,8 @@ def pytest(session: nox.Session, *arguments: str) -> None:
     session.run("pytest", *settings, *arguments, *session.posargs)
 
 
-def test_dists(session: nox.Session, names: Iterable[str], marks: str) -> None:
-    """Run the tests of some distributions; one without tests is an error."""
+def test_dists(session: nox.Session, names: Iterable[str], marks: str, *options: str) -> None:
+    """Run the tests of some distributions; one without tests is an error. ``options`` are pytest's."""
     targets = {name: test_targets(name) for name in names}
     if untested := [name for name, found in targets.items() if not found]:
         session.error(f"no tests: {', '.join(untested)}")
@@ -128,7 +128,7 @@ def test_dists(session: nox.Session, names: Iterable[str], marks: str) -> None:
     elsewhere = session.cache_dir.resolve() / "elsewhere"
     elsewhere.mkdir(parents=True, exist_ok=True)
     with session.chdir(elsewhere):
-        pytest(session, "-m", marks, "--pyargs", *(target for found in targets.values() for target in found))
+        pytest(session, "-m", marks, *options, "--pyargs", *(target for found in targets.values() for target in found))
 
 
 # Default sessions ----------------------------------------------------------------------------------------------------
@@ -163,10 +163,12 @@ def repo(session: nox.Session) -> None:
 @nox.session(python=CORE_PYTHONS)
 def core(session: nox.Session) -> None:
     """Test the host where there is no torch, on every Python."""
-    install(session, requirement("core"))
+    install(session, requirement("core"), "pytest-xdist")
     session.run("python", "-c", "from importlib.util import find_spec; assert not find_spec('torch'), 'torch is here'")
     # What takes long does not depend on the minor version: once is enough.
-    test_dists(session, ["core"], "not weights" if session.python == PYTHON else "not weights and not slow")
+    marks = "not weights" if session.python == PYTHON else "not weights and not slow"
+    # Most of these tests wait for processes of their own. Whole files, for what a file sets up once takes long.
+    test_dists(session, ["core"], marks, "-n", "auto", "--dist", "loadfile")
 
 
 @nox.session(python=PYTHON)
