@@ -1,5 +1,7 @@
 """Level load: a good plugin passes, and each way to be a bad neighbour fails the test that is there for it."""
 
+from pathlib import Path
+
 import pytest
 
 from .conftest import GOOD_PLUGIN
@@ -166,3 +168,17 @@ def test_the_hosts_memory_of_failures_is_left_alone(kit, tmp_path, monkeypatch):
     kit.install(f"import no_such_library\n{GOOD_PLUGIN}")
     assert kit.run().level == "static"
     assert not [path for path in (tmp_path / "state").rglob("*.json") if "acme" in path.read_text()]
+
+
+def test_a_process_that_the_import_starts_does_not_outlive_the_test(spoilt, tmp_path):
+    note = tmp_path / "number"
+    spoilt(
+        "test_it_loads_in_a_fresh_process",
+        f"""
+        import pathlib, subprocess, sys
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+        pathlib.Path({str(note)!r}).write_text(str(child.pid))
+        """,
+    )
+    process = Path("/proc", note.read_text(), "stat")
+    assert not process.exists() or ") Z " in process.read_text(), "it runs on"

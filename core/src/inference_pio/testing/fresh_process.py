@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from ..checking.bounded_process import Output, run_bounded
 
 COMMAND = "from inference_pio.testing.probe import main; main()"
 SHOWN = 2000
@@ -32,22 +33,15 @@ def run_probe(job: dict[str, Any], folder: Path, *, timeout_s: float) -> dict[st
     result = folder / "result.json"
     # What the host remembers of failures must not count these on purpose.
     environment = {**os.environ, "INFERENCE_PIO_STATE_DIR": str(folder / "state")}
-    # Files, not pipes: a process that the plugin leaves behind would keep a pipe open, and us waiting.
-    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
-        argv = [sys.executable, "-c", COMMAND, json.dumps(job), str(result)]
-        process = subprocess.Popen(argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-        try:
-            code = process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise ProbeFailedError(f"was still not imported after {timeout_s:g} s") from None
-        finally:
-            process.kill()
-            process.wait()
+    argv = [sys.executable, "-c", COMMAND, json.dumps(job), str(result)]
+    ended = run_bounded(argv, folder=folder, environment=environment, timeout_s=timeout_s)
+    if ended.code is None:
+        raise ProbeFailedError(f"was still not imported after {timeout_s:g} s")
     if not result.exists():
-        raise ProbeFailedError(f"ended the process that imported it, exit code {code}. {_tail(folder / 'stderr')}")
+        raise ProbeFailedError(f"ended the process that imported it, exit code {ended.code}. {_tail(ended.stderr)}")
     found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-    return {**found, "stdout": _tail(folder / "stdout")}
+    return {**found, "stdout": _tail(ended.stdout)}
 
 
-def _tail(path: Path) -> str:
-    return path.read_bytes().decode(errors="replace")[-SHOWN:].strip()
+def _tail(output: Output) -> str:
+    return output.tail.decode(errors="replace")[-SHOWN:].strip()
