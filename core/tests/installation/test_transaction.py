@@ -115,6 +115,24 @@ def test_a_distribution_that_somebody_else_installs_meanwhile_is_spared(site: Pa
     assert (site / "acme" / "mod").read_text() == "one"
 
 
+def test_what_somebody_else_puts_beside_the_commands_of_a_system_is_spared(
+    site: Path, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A download takes long, and /usr/local/bin is not an installer's own."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    monkeypatch.setattr(transaction, "environment_roots", lambda: (os.path.realpath(site), os.path.realpath(commands)))
+    monkeypatch.setattr(transaction, "shared_roots", lambda: (os.path.realpath(commands),), raising=False)
+    with start("acme") as undo:
+        replace_acme(site)
+        record = site / "acme-2.0.dist-info" / "RECORD"
+        record.write_text(record.read_text() + "../bin/acme,,\n")
+        (commands / "acme").touch()
+        (commands / "kubectl").touch()
+        undo.rollback()
+    assert [path.name for path in commands.iterdir()] == ["kubectl"]
+
+
 def test_a_record_that_names_files_elsewhere_moves_nothing_there(site: Path, start: Start, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("mine")

@@ -18,7 +18,7 @@ from pathlib import Path
 from ..errors import InstallError
 from ..installed import Installed
 from .distributions import Change, changes_between, dist_states, recorded_files, scan_afresh
-from .tree import Tree, environment_roots, is_inside, list_tree, mark_of
+from .tree import Tree, environment_roots, is_inside, list_tree, mark_of, shared_roots
 
 _CLOCK_NS = 100_000_000
 """File systems stamp files with a clock that is a little behind, nanoseconds."""
@@ -100,7 +100,8 @@ class Transaction:
         now = list_tree(self._roots)
         spared = self._files_of_others(scan)
         data = {path for path in self._outside(scan) if path not in self._copies}
-        for path in {*now.files.keys() - self._before.files.keys(), *data} - spared:
+        new = {path for path in now.files.keys() - self._before.files.keys() if not self._is_anybodys(path, scan)}
+        for path in {*new, *data} - spared:
             with contextlib.suppress(FileNotFoundError):
                 Path(path).unlink()
         for path, copy in self._copies.items():
@@ -114,6 +115,12 @@ class Transaction:
         """Files of complete distributions that appeared meanwhile and that this operation has nothing to do with."""
         strangers = scan.dists.keys() - self._dists.keys() - self._names
         return {path for name in strangers for path in recorded_files(scan.dists[name])}
+
+    def _is_anybodys(self, path: str, scan: Installed) -> bool:
+        """Whether a new file lies where everybody puts theirs, and is in no RECORD of this operation."""
+        if not any(is_inside(path, root) for root in shared_roots()):
+            return False
+        return not any(path in recorded_files(scan.dists[name]) for name in self._names & scan.dists.keys())
 
     def _outside(self, scan: Installed) -> Iterator[str]:
         """Data files that were installed outside of what is listed, where the environment is not a virtual one."""

@@ -39,6 +39,11 @@ def environment_roots() -> tuple[str, ...]:
     return tuple(root for root in real if not any(is_inside(root, other) for other in real if other != root))
 
 
+def shared_roots() -> tuple[str, ...]:
+    """Return those of them that others than installers of Python write to: ``/usr/local/bin``, say."""
+    return (os.path.realpath(sysconfig.get_path("scripts")),) if sys.prefix == sys.base_prefix else ()
+
+
 def is_inside(path: str, folder: str) -> bool:
     """Whether a normalised path lies below a folder."""
     return path.startswith(folder.rstrip(os.sep) + os.sep)
