@@ -64,6 +64,11 @@ class RowOrder(Protocol):
         """Return which stored row belongs in each of ``rows`` places, (rows,) int64."""
 
 
+def as_row_order(transform: object) -> RowOrder | None:
+    """Return a transform that only moves rows; ``None`` for one that computes, and where there is none."""
+    return transform if isinstance(transform, RowOrder) else None
+
+
 @dataclass(frozen=True)
 class UnpermutedRotary:
     """What ``unpermute_rotary`` returns; a ``Transform`` and a ``RowOrder``."""
