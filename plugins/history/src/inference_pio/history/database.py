@@ -1,4 +1,4 @@
-"""Opens the file: private, in WAL mode, at this version's schema; says in words what is wrong with it if it cannot."""
+"""Opens the file: private, at this version's schema, in WAL mode where that is safe; says in words why it cannot."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import HistoryError
+from .network_disk import is_on_network_disk
 from .schema import MIGRATIONS, migrate, version_of
 from .search_index import prepare_search
 
@@ -107,7 +108,6 @@ def _create_private(path: Path) -> None:
 def _prepare(db: Database, path: Path) -> None:
     db.execute("PRAGMA foreign_keys = ON")
     db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
-    db.execute("PRAGMA synchronous = NORMAL")  # in WAL mode a power cut costs the last turns, never the file
     version = version_of(db)
     if version > len(MIGRATIONS):
         raise HistoryError(
@@ -117,7 +117,11 @@ def _prepare(db: Database, path: Path) -> None:
     if version < len(MIGRATIONS):
         if version == 0 and db.table_names():
             raise HistoryError(f"{path} is another program's database. {_ELSEWHERE}")
-        db.enable_wal()
+        # Its shared memory is that of one machine: on a disk of the network two of them would ruin the file.
+        if not is_on_network_disk(path):
+            db.enable_wal()
         with transaction(db):  # another process may have done it meanwhile: migrate looks again
             migrate(db)
+    if db.journal_mode == "wal":
+        db.execute("PRAGMA synchronous = NORMAL")  # there a power cut costs the last turns, never the file
     prepare_search(db)
