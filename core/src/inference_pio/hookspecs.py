@@ -278,7 +278,9 @@ def pio_doctor_checks() -> Sequence[Callable[[], DoctorFinding]] | None:
 def pio_shutdown() -> None:
     """Put your things in order: the command, or the program, is about to end.
 
-    Called once, for plugins that were loaded, each with a limit of a few seconds. Since host API 1.1.
+    Called once, for plugins that were loaded, each with a limit of a few seconds and so in a thread of its own: what
+    belongs to one thread, as a connection of ``sqlite3`` does by default, is closed where it was opened. Since host API
+    1.1.
 
     Example::
 
