@@ -343,6 +343,20 @@ def test_ctrl_c_that_a_library_turned_into_another_error_is_not_counted(host: Ho
     assert HostState().read().failures == []
 
 
+def test_a_plugin_whose_requirements_are_not_installed_is_not_put_aside(
+    host: HostOf, add: Add, importable: Any
+) -> None:
+    """Installing what is missing mends it, and that changes nothing of its version."""
+    add(source="import no_such_library")
+    with (importable.path / "acme_qwen3-1.0.dist-info" / "METADATA").open("a") as file:
+        file.write("Requires-Dist: no-such-library>=3\n")
+    fail_to_load(host, FAILURE_LIMIT)
+    assert host().record("qwen3").state is PluginState.READY
+    importable.add_dist("no-such-library", "3.1")
+    fail_to_load(host, FAILURE_LIMIT)
+    assert host().record("qwen3").state is PluginState.QUARANTINED
+
+
 def test_a_file_that_cannot_be_read_is_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else an error of the disk would switch on what the user switched off."""
     state = HostState()

@@ -242,11 +242,20 @@ class Host:
                 self.hooks.register(plugin, record.name, dist=record.dist, kind=kind, key=key)
         except PluginLoadError as error:
             self._failures[kind, record.name] = error
-            self._book.failed(key, LOADING, error)
+            if not self._is_incomplete(record):
+                self._book.failed(key, LOADING, error)
             raise
         self._loaded.add((kind, record.name))
         self._book.worked(key, LOADING)
         return plugin
+
+    def _is_incomplete(self, record: PluginRecord) -> bool:
+        """Whether a plugin lacks what it asks for: then its failure is none of its own, and ends without an upgrade."""
+        # Only needed when something has failed.
+        from .unmet_requirements import unmet_requirements
+
+        dist = self.index.installed.dists.get(record.dist_name)
+        return dist is not None and any(unmet_requirements(dist, self.index.installed))
 
     def _unused_plugin(self, name: str, *, force: bool) -> ModelPlugin:
         with self._lock:

@@ -13,8 +13,8 @@ from inference_pio.history.network_disk import is_on_network_disk
 
 MOUNTS = r"""
 /dev/sda1 / ext4 rw 0 0
-server:/home /home nfs4 rw,vers=4.2 0 0
-/dev/sdb1 /home/local xfs rw 0 0
+server:/users /users nfs4 rw,vers=4.2 0 0
+/dev/sdb1 /users/local xfs rw 0 0
 //nas/data /mnt/our\040data cifs rw 0 0
 me@host:/ /mnt/ssh fuse.sshfs rw 0 0
 server:/old /mnt/twice nfs rw 0 0
@@ -25,9 +25,9 @@ tmpfs /mnt/twice tmpfs rw 0 0
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("/home/ada/history.db", True),
-        ("/home/local/history.db", False),
-        ("/homes/history.db", False),
+        ("/users/ada/history.db", True),
+        ("/users/local/history.db", False),
+        ("/userss/history.db", False),
         ("/mnt/our data/history.db", True),
         ("/mnt/ssh/x/history.db", True),
         ("/mnt/twice/history.db", False),

@@ -6,10 +6,8 @@ import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..gates import satisfies
 from ..hookspecs import DoctorFinding
-from ..installed import Installed, InstalledDist
-from ..manifest_rules import parsed_requirement
+from ..unmet_requirements import unmet_requirements
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -22,7 +20,7 @@ def requirement_findings(index: Index) -> Iterator[DoctorFinding]:
     for name, dist in sorted(index.installed.dists.items()):
         if not dist.entry_points and name != "inference-pio":
             continue
-        unmet = list(_unmet(dist, index.installed))
+        unmet = list(unmet_requirements(dist, index.installed))
         if unmet:
             wanted = [_install(requirement) for requirement, _ in unmet]
             yield DoctorFinding(
@@ -34,24 +32,6 @@ def requirement_findings(index: Index) -> Iterator[DoctorFinding]:
                 fix=f"pip install {shlex.join(wanted)}",
                 data={"project": name, "requirements": {str(wanted): found for wanted, found in unmet}},
             )
-
-
-def _unmet(dist: InstalledDist, installed: Installed) -> Iterator[tuple[Requirement, str | None]]:
-    """Yield requirements that are not met, with the version that is installed instead."""
-    try:
-        texts = dist.metadata.requires or []
-    except Exception:  # noqa: BLE001 - no METADATA, or a broken one: another finding says so
-        return
-    for text in texts:
-        try:
-            requirement = parsed_requirement(text)
-        except ValueError:
-            continue
-        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        found = installed.version(requirement.name)
-        if found is None or not satisfies(found, str(requirement.specifier)):
-            yield requirement, found
 
 
 def _sentence(requirement: Requirement, found: str | None) -> str:
