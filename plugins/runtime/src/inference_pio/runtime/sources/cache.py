@@ -27,8 +27,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from inference_pio.file_sizes import size_of
 
 from .disk import disk_errors
@@ -93,6 +91,9 @@ class Place:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the entry's lock; waits for as long as another process fetches the same entry."""
+        # Here and below where it is used: a checkpoint that is there already needs no lock, and no import of one.
+        from filelock import FileLock, Timeout
+
         with disk_errors(self.root):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.root / f"{self.key}.lock")
@@ -142,6 +143,8 @@ def remove_leftovers(root: Path, *, own: str) -> None:
         root: ``<cache_dir>/weights``.
         own: Key whose lock the caller holds; other keys are skipped while their lock is held.
     """
+    from filelock import FileLock, Timeout
+
     for staging in root.glob(f"*/{_STAGING}*"):
         key = staging.parent.name
         if key == own:
@@ -171,6 +174,8 @@ def dead_downloads(cache_dir: Path) -> list[Path]:
 
 
 def _is_locked(root: Path, key: str) -> bool:
+    from filelock import FileLock, Timeout
+
     path = root / f"{key}.lock"
     if not path.exists():  # looking leaves no file behind
         return False

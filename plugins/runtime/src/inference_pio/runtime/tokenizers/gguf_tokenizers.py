@@ -69,12 +69,14 @@ def _byte_level(vocabulary: GGUFVocabulary, splitter: Any) -> Any:
 
 def _respelled_in_bytes(vocabulary: GGUFVocabulary) -> Sequence[str]:
     """Spell tokens that are written as plain text in byte characters; control and user-defined ones stay plain."""
-    alphabet = byte_alphabet().keys()
+    foreign = set("".join(vocabulary.tokens)) - byte_alphabet().keys()
+    if not foreign:  # as in nearly every file: one look at all tokens instead of one at each
+        return vocabulary.tokens
     characters = {byte: character for character, byte in byte_alphabet().items()}
     plain = {
         token_id
         for token_id, token in enumerate(vocabulary.tokens)
-        if not alphabet >= set(token) and vocabulary.types[token_id] not in (CONTROL, USER_DEFINED)
+        if not foreign.isdisjoint(token) and vocabulary.types[token_id] not in (CONTROL, USER_DEFINED)
     }
     if not plain:
         return vocabulary.tokens
