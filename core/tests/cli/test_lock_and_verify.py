@@ -217,10 +217,13 @@ def test_what_pip_installed_verifies_and_each_tampering_is_named(tmp_path, host_
     assert real.verify() == (0, []), "with the bytecode, the command and the bookkeeping of a real pip"
 
     module = real.site / "acme_tools" / "plugin.py"
-    original = module.read_bytes()
+    original, times = module.read_bytes(), module.stat()
     module.write_bytes(original.replace(b"hello", b"hellO"))  # one byte
+    # Of another second than the installed one: else the bytecode of that would still run, and would be named too.
+    os.utime(module, ns=(times.st_atime_ns, times.st_mtime_ns + 10_000_000_000))
     assert real.verify() == (1, [("file-changed", "acme_tools/plugin.py")])
     module.write_bytes(original)
+    os.utime(module, ns=(times.st_atime_ns, times.st_mtime_ns))
 
     stray = real.site / "acme_tools" / "sitecustomize.py"
     stray.write_text("print('evil')\n")
