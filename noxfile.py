@@ -124,7 +124,7 @@ def test_dists(session: nox.Session, names: Iterable[str], marks: str, *options:
     if untested := [name for name, found in targets.items() if not found]:
         session.error(f"no tests: {', '.join(untested)}")
     # From elsewhere: given a package's name, pytest would also load tests/conftest.py of the folder it stands in. Not
-    # from the session's own folder for such things: that lies inside the environment that the tests look at from outside.
+    # from the session's own folder for such things: it lies inside the environment that tests look at from outside.
     elsewhere = session.cache_dir.resolve() / "elsewhere"
     elsewhere.mkdir(parents=True, exist_ok=True)
     with session.chdir(elsewhere):
