@@ -39,6 +39,8 @@ class TokenBatch:
     @cached_property
     def spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First row and number of rows of each sequence in the batch, (n,) int64 each."""
+        if len(self.slots) == 1:  # every token of a chat
+            return np.zeros(1, np.int64), np.ones(1, np.int64)
         starts = np.flatnonzero(np.diff(self.slots, prepend=-1))
         return starts, np.diff(starts, append=len(self.slots))
 

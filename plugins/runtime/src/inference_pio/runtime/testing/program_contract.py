@@ -13,9 +13,13 @@ from ..batch import TokenBatch
 from ..causal_lm import CausalLMPlugin
 from ..program import DecodeProgram
 from ..program.reference import ReferenceExecutor
+from ..torch_executor import TorchExecutor
 from ..weights import open_checkpoint
 from .parity_contract import LOGITS_TOLERANCE, parity
 from .tiny_model import TinyModel
+
+OTHER_CORRELATION = 0.999
+"""Of logits with an executor's own rounding (a cache in half precision, say); random weights amplify it."""
 
 
 def described(model: CausalLMPlugin) -> DecodeProgram:
@@ -75,3 +79,18 @@ class ProgramContract(TinyModel):
         listing = str(program)
         assert listing.startswith(f"{program.name}: {len(program.blocks)} blocks, vocabulary {program.vocab_size}")
         assert all(f"{operation}" in listing for operation in (program.embed, *program.final, program.logits))
+
+    @parity
+    def test_another_executor_that_takes_the_model_computes_the_same(
+        self, folder: Path, model: CausalLMPlugin, text: list[int]
+    ) -> None:
+        described(model)
+        exact = model.infer(text)
+        with self.load(folder, dtype=None) as other:  # nobody asks for a kind of number: whoever is first may take it
+            assert other.engine is not None
+            if isinstance(other.engine.executor, TorchExecutor):
+                does_not_apply("no executor but torch's takes this model here")
+            logits = other.infer(text)
+            stepwise = other.engine.logits(text, chunk=5)
+        assert np.corrcoef(logits.ravel(), exact.ravel())[0, 1] >= OTHER_CORRELATION
+        assert np.corrcoef(logits.ravel(), stepwise.ravel())[0, 1] >= OTHER_CORRELATION
