@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 BENCH = """
 def run_bench(
     plugin_name, *, weights, threads, batch, device, dtype, accept_license, progress, own_workloads, force

@@ -6,6 +6,8 @@ import pytest
 
 from .conftest import GOOD_PLUGIN
 
+pytestmark = pytest.mark.slow
+
 QUIET = "test_it_leaves_alone_what_the_process_shares"
 
 SIDE_EFFECTS = {

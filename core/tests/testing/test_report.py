@@ -9,6 +9,8 @@ import pytest
 
 import inference_pio
 
+pytestmark = pytest.mark.slow
+
 MIXED = """\
 import pytest
 from inference_pio.testing import ModelConformance
