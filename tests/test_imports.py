@@ -42,6 +42,7 @@ LIGHT_MODULES = [
         for name in ALL_MODULES
         if name == RUNTIME or (name.startswith(f"{RUNTIME}.") and name.split(".")[2] in LIGHT_PARTS)
     ),
+    *(name for name in ALL_MODULES if f"{name}.".startswith("inference_pio.native.")),
     *(
         name
         for model in MODELS

@@ -64,6 +64,14 @@ _LIBRARIES = (
         "dequantized when they are loaded and run on torch, which is slower and takes more memory.",
         "Nothing to do; everything runs without them.",
     ),
+    Code("native-isa", "info", "Which instructions the native CPU kernels use, and what this costs.", "Nothing to do."),
+    Code(
+        "native-kernels-unusable",
+        "warning",
+        "The distribution inference-pio-native has no kernels that work here: no compiler was there when it was "
+        "built, or they are of another version. Models run on torch, slower and in more memory.",
+        "Reinstall inference-pio-native with a C++ compiler at hand.",
+    ),
 )
 
 _STORAGE = (
@@ -94,6 +102,13 @@ _STORAGE = (
         "warning",
         "Downloads that died have left files in the cache. The next download removes them.",
         "Run the command that the finding shows, or any `inference-pio pull`.",
+    ),
+    Code("packed-weights", "info", "What the native CPU kernels' packed weights take on disk.", "Nothing to do."),
+    Code(
+        "packed-weights-orphaned",
+        "warning",
+        "Weights are kept in the native CPU kernels' layout whose checkpoints are gone.",
+        "Remove the files that the finding names.",
     ),
     Code("state-folder", "info", "Where the host remembers what was switched off and what failed.", "Nothing to do."),
     Code(

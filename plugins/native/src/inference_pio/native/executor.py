@@ -1,0 +1,83 @@
+"""``NativeExecutor``: a decode program on the compiled kernels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inference_pio.errors import CacheFullError, NotLoadedError
+from inference_pio.runtime.sequence_lengths import SequenceLengths
+
+from .errors import NativeMemoryError
+from .structures import Isa
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from inference_pio.runtime.batch import TokenBatch
+
+    from .engine import Engine
+
+IDLE_BYTES = 256 << 20
+"""Bytes of caches that stay allocated while no sequence runs, so that the next turn of a chat need not grow anew."""
+
+
+class NativeExecutor:
+    """Computes batches in one call each; implements ``Executor``.
+
+    Args:
+        engine: With its program and weights.
+        vocab_size: Width V of a row of logits.
+        max_context: Longest sequence, tokens.
+        remark: What the name says beside the instruction set: ``w8``.
+    """
+
+    def __init__(self, engine: Engine, *, vocab_size: int, max_context: int, remark: str = "") -> None:
+        stats = engine.stats()
+        self.engine: Engine | None = engine
+        words = ("native", remark, Isa(stats["isa"]).name.lower(), "cpu", f"{stats['threads']} threads")
+        self.name = " ".join(filter(None, words))
+        self.vocab_size, self.max_context = vocab_size, max_context
+        self.sequences = SequenceLengths(0, 0)
+
+    def allocate(self, slots: int, context: int) -> None:
+        """See ``Executor``; memory is taken as sequences grow."""
+        sequences = SequenceLengths(slots, min(context, self.max_context))
+        self._engine().allocate(slots, sequences.context)
+        self.sequences = sequences
+
+    def step(self, batch: TokenBatch) -> NDArray[np.float32]:
+        """See ``Executor``."""
+        engine = self._engine()
+        before = self.sequences.lengths.copy()
+        self.sequences.advance(batch)
+        try:
+            return engine.step(batch.tokens, batch.slots, batch.positions, batch.logit_rows)
+        except BaseException as error:
+            self.sequences.lengths[:] = before
+            if isinstance(error, NativeMemoryError):
+                raise CacheFullError(
+                    f"no memory is left for the KV cache: {error}. A smaller --context or fewer requests at once help"
+                ) from error
+            raise
+
+    def free(self, slot: int) -> None:
+        """See ``Executor``; nothing happens once it is closed."""
+        if self.engine is None or not self.sequences.forget(slot):
+            return
+        if self.sequences.is_empty and self.engine.stats()["cache_bytes"] > IDLE_BYTES:
+            self.allocate(len(self.sequences.lengths), self.sequences.context)
+        else:
+            self.engine.free_slot(slot)
+
+    def close(self) -> None:
+        """See ``Executor``."""
+        engine, self.engine = self.engine, None
+        self.sequences = SequenceLengths(0, 0)
+        if engine is not None:
+            engine.close()
+
+    def _engine(self) -> Engine:
+        if self.engine is None:
+            raise NotLoadedError("the executor has been closed; load the model again")
+        return self.engine
