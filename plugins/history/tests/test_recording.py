@@ -20,8 +20,10 @@ from inference_pio import SamplingOptions, __version__
 from inference_pio.generation import GenerationRequest
 from inference_pio.history import recording, writer_thread
 from inference_pio.history.database import open_database
+from inference_pio.history.errors import HistoryError
 from inference_pio.history.recording import Recorder
-from inference_pio.history.records import moment
+from inference_pio.history.records import Record, moment
+from inference_pio.history.writer_thread import _OpenFile
 
 from .conftest import Book
 
@@ -252,6 +254,21 @@ def test_a_forked_process_records_too(book: Book) -> None:
             os._exit(0)
     os.waitpid(child, 0)
     assert {conversation["turns"][0]["prompt"] for conversation in book.written()} == {"parent", "child"}
+
+
+def test_a_file_that_is_locked_for_a_moment_loses_nothing(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, said = _OpenFile.add, []
+
+    def locked_twice(file: _OpenFile, path: Path, record: Record) -> None:
+        if len(said) < 2:
+            said.append("locked")
+            raise HistoryError("the history is locked") from sqlite3.OperationalError("database is locked")
+        real(file, path, record)
+
+    monkeypatch.setattr(_OpenFile, "add", locked_twice)
+    book.record("patient")
+    assert [conversation["turns"][0]["prompt"] for conversation in book.written()] == ["patient"]
+    assert len(said) == 2
 
 
 def test_closing_twice_and_closing_an_unused_recorder_are_fine(path: Path) -> None:

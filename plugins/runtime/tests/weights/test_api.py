@@ -10,7 +10,7 @@ HEAVY = ("torch", "transformers", "gguf", "safetensors", "huggingface_hub")
 
 def test_the_api_is_this():
     assert weights.__all__ == ["Checkpoint", "TensorInfo", "open_checkpoint"]
-    assert sources.__all__ == ["is_present", "resolve"]
+    assert sources.__all__ == ["dead_downloads", "is_present", "kept_weights", "key_of", "resolve"]
     for module in (weights, sources):
         assert module.__all__ == sorted(module.__all__)
         assert all(hasattr(module, name) for name in module.__all__)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,10 @@ QUEUE_LENGTH = 10_000
 
 IDLE_S = 2.0
 """Seconds without work after which the file is closed."""
+
+ATTEMPTS = 5
+RETRY_S = 0.05
+"""Tries of a record in a locked file, and seconds before the second one, twice that before the third and so on."""
 
 
 class WriterThread:
@@ -77,7 +82,7 @@ class WriterThread:
     def _write(self, file: _OpenFile, path: Path, record: Record) -> None:
         try:
             if load_preferences().recording:
-                file.add(path, record)
+                self._add(file, path, record)
         except HistoryError as error:
             self._warn(f"a generation was not kept: {error}")
             file.close()
@@ -85,6 +90,22 @@ class WriterThread:
             logger.debug("a record could not be kept", exc_info=True)
             self._warn(f"a generation was not kept in the history: {type(error).__name__}: {error}")
             file.close()
+
+    def _add(self, file: _OpenFile, path: Path, record: Record) -> None:
+        """Write a record, again if another process was in the way.
+
+        SQLite does not wait where waiting could be a deadlock: two processes that begin one file get "locked" at once.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                file.add(path, record)
+            except HistoryError as error:
+                if attempt == ATTEMPTS or "locked" not in str(error.__cause__):
+                    raise
+                file.close()
+                time.sleep(RETRY_S * attempt)
+            else:
+                return
 
 
 class _OpenFile:
