@@ -257,7 +257,8 @@ def test_a_forked_process_records_too(book: Book) -> None:
 
 
 def test_a_file_that_is_locked_for_a_moment_loses_nothing(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, said = _OpenFile.add, []
+    real = _OpenFile.add
+    said: list[str] = []
 
     def locked_twice(file: _OpenFile, path: Path, record: Record) -> None:
         if len(said) < 2:
