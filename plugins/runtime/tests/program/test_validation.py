@@ -151,7 +151,13 @@ hostile = st.one_of(
     st.tuples(st.integers(-3, 60)),
     st.lists(st.integers(), max_size=2),
     st.builds(lambda: np.float32(1.5)),
+    st.builds(lambda: np.zeros(2)),
 )
+
+
+def test_what_does_not_even_compare_is_refused() -> None:
+    with pytest.raises(ProgramError, match="there is no buffer"):
+        changed(EVERYTHING, Linear, source=[], target=np.float32(1.5))
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])

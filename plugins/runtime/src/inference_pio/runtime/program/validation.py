@@ -136,6 +136,8 @@ class _Checker:
         self.written.add(buffer)
 
     def not_in_place(self, source: Any, target: Any) -> None:
+        self.width(source)
+        self.width(target)  # two names from here on: what else somebody wrote may not even compare
         if source == target:
             raise self.fail(f"it cannot work in place, and reads and writes {source!r}")
 
@@ -171,6 +173,7 @@ def _embed(check: _Checker, op: Embed) -> None:
 def _norm(check: _Checker, op: Norm) -> None:
     check.number("eps", op.eps, above=0.0)
     width = check.read(op.source)
+    check.width(op.target)
     columns = check.columns("groups", op.source, op.column, op.groups, op.width)
     check.weight(op.weight, (op.width,))
     if op.source != op.target:
@@ -235,6 +238,7 @@ def _attention(check: _Checker, op: Attention) -> None:
 def _gated(check: _Checker, op: Gated) -> None:
     check.not_in_place(op.source, op.target)
     width = check.read(op.source)
+    check.name("activation", op.activation)
     if op.activation not in ACTIVATIONS:
         raise check.fail(f"activation {op.activation!r} is unknown; known: {', '.join(ACTIVATIONS)}")
     if width % 2:
