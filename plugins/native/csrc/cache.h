@@ -1,0 +1,51 @@
+// Keys and values of every sequence, in pages of 256 tokens that are taken as a sequence grows.
+#pragma once
+#include <vector>
+
+#include "kernels.h"
+#include "memory.h"
+
+namespace pio {
+
+class Cache {
+public:
+    Cache(std::vector<pio_layer> layers, bool is_half, int64_t max_tokens);
+
+    // Forgets everything.
+    void allocate(int32_t slots, int32_t context);
+
+    int32_t slots() const { return (int32_t)lengths_.size(); }
+    int32_t context() const { return context_; }
+    int64_t length(int64_t slot) const { return lengths_[(size_t)slot]; }
+    int64_t n_bytes() const { return n_bytes_; }
+
+    // Whether a sequence can go on at `position`, which is at most its length: rings have forgotten what is too far back.
+    bool can_rewind(int64_t slot, int64_t position) const;
+
+    // Gets pages for positions below `end`; the length stays. Throws std::bad_alloc.
+    void reserve(int64_t slot, int64_t end);
+    void set_length(int64_t slot, int64_t length) { lengths_[(size_t)slot] = length; }
+    void forget(int64_t slot);
+
+    CacheView view(int64_t layer, int64_t slot) const;
+
+private:
+    int64_t page_bytes(int64_t layer) const;
+    int64_t ring_pages(int64_t layer) const;
+    std::vector<void *> &pages(int64_t layer, int64_t slot) {
+        return pages_[(size_t)(layer * (int64_t)lengths_.size() + slot)];
+    }
+
+    std::vector<pio_layer> layers_;
+    bool is_half_;
+    int64_t max_tokens_;
+    int32_t context_ = 0;
+    std::vector<int64_t> lengths_;
+    std::vector<int64_t> highest_;              // end of what was ever written to the slot's rings since it was forgotten
+    std::vector<std::vector<void *>> pages_;    // [layer][slot]
+    std::vector<std::vector<void *>> free_;     // [layer]
+    std::vector<Block<char>> memory_;
+    int64_t n_bytes_ = 0;
+};
+
+}  // namespace pio

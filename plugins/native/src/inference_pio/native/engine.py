@@ -1,0 +1,174 @@
+"""The C engine behind a Python object: owns what it points to, and speaks numpy."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .library import Library, load_library
+from .structures import (
+    Batch,
+    CacheType,
+    EngineOptions,
+    EngineStats,
+    Isa,
+    Layer,
+    Operation,
+    OperationKind,
+    Program,
+    Vector,
+)
+from .structures import Weight as WeightStruct
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .packing import PackedWeight
+
+_INDICES = ("in_", "out", "weight", "vector", "table", "layer")
+
+
+def operation(kind: OperationKind, **fields: float) -> Operation:
+    """Build one operation; indices that are left out are -1, a scale that is left out is 1, all else 0."""
+    values: dict[str, Any] = {"kind": int(kind), "scale": 1.0, **dict.fromkeys(_INDICES, -1), **fields}
+    return Operation(**values)
+
+
+@dataclass(frozen=True)
+class ProgramTables:
+    """Everything that a program consists of; ``csrc/pio_native.h`` says what each operation reads and writes.
+
+    Attributes:
+        buffer_widths: Columns of each float32 buffer.
+        operations: In the order in which they run.
+        weights: Packed weights; kept alive by the engine.
+        vectors: Norm weights and biases, float32.
+        tables: Rotary frequencies, radians a position, float32.
+        layers: Key/value heads, head width and window (0: none) of each cached layer.
+    """
+
+    buffer_widths: Sequence[int]
+    operations: Sequence[Operation]
+    weights: Sequence[PackedWeight] = ()
+    vectors: Sequence[NDArray[np.float32]] = ()
+    tables: Sequence[NDArray[np.float32]] = ()
+    layers: Sequence[tuple[int, int, int]] = field(default=())
+
+
+class Engine:
+    """Runs a program over batches of tokens, with a cache and threads of its own.
+
+    One call at a time; another thread's call meanwhile is refused.
+
+    Args:
+        tables: The program; checked whole.
+        threads: The caller's among them.
+        isa: Instruction set.
+        cache_type: Of keys and values.
+        max_tokens: Longer batches are computed in pieces of so many tokens; bounds the memory of buffers.
+
+    Raises:
+        NativeArgumentError: An operation is wrong; says which.
+        NativeUnsupportedError: No kernel for a size.
+        NativeUnavailableError: No library, or no such instruction set here.
+    """
+
+    def __init__(
+        self,
+        tables: ProgramTables,
+        *,
+        threads: int = 1,
+        isa: Isa = Isa.AUTO,
+        cache_type: CacheType = CacheType.F16,
+        max_tokens: int = 512,
+    ) -> None:
+        self._library: Library = load_library()
+        self._engine = ctypes.c_void_p()
+        self._weights = [weight.data for weight in tables.weights]  # borrowed by the engine
+        self._widths = list(tables.buffer_widths)
+        last = tables.operations[-1] if tables.operations else None
+        has_logits = last is not None and last.kind == OperationKind.LOGITS and 0 <= last.weight < len(tables.weights)
+        self.logits_width = tables.weights[last.weight].rows if last is not None and has_logits else 0
+        options = EngineOptions(int(isa), threads, int(cache_type), max_tokens)
+        program, _kept = _c_program(tables)
+        self._library.call(
+            "pio_engine_create", ctypes.byref(program), ctypes.byref(options), ctypes.byref(self._engine)
+        )
+
+    def allocate(self, slots: int, context: int) -> None:
+        """Make room for ``slots`` sequences of up to ``context`` tokens; forgets every sequence."""
+        self._library.call("pio_engine_allocate", self._engine, slots, context)
+
+    def step(
+        self,
+        tokens: NDArray[np.int64],
+        slots: NDArray[np.int64],
+        positions: NDArray[np.int64],
+        logit_rows: NDArray[np.int64],
+    ) -> NDArray[np.float32]:
+        """Compute M tokens and return the logits of ``logit_rows``, (R, V) float32.
+
+        Raises:
+            NativeArgumentError: The arrays disagree, a token lies outside the vocabulary, a position outside the
+                context or behind a gap, or a slot outside the slots.
+        """
+        arrays = [np.ascontiguousarray(each, dtype=np.int64) for each in (tokens, slots, positions, logit_rows)]
+        if not len(arrays[0]) == len(arrays[1]) == len(arrays[2]):
+            raise ValueError("tokens, slots and positions must be of one length")
+        pointers = [each.ctypes.data_as(ctypes.POINTER(ctypes.c_int64)) for each in arrays]
+        batch = Batch(*pointers, len(arrays[0]), len(arrays[3]))
+        logits = np.empty((len(arrays[3]), self.logits_width), dtype=np.float32)
+        self._library.call("pio_engine_step", self._engine, ctypes.byref(batch), logits.ctypes.data, logits.size)
+        return logits
+
+    def free_slot(self, slot: int) -> None:
+        """Forget the sequence in a slot."""
+        self._library.call("pio_engine_free_slot", self._engine, slot)
+
+    def read_buffer(self, buffer: int, max_rows: int) -> NDArray[np.float32]:
+        """Return a buffer after the last step, (rows of its last piece, width); for tests."""
+        width = self._widths[buffer] if 0 <= buffer < len(self._widths) else 1
+        out = np.empty((max_rows, width), dtype=np.float32)
+        rows = ctypes.c_int64()
+        self._library.call(
+            "pio_engine_read_buffer", self._engine, buffer, out.ctypes.data, out.size, ctypes.byref(rows)
+        )
+        return out[: rows.value]
+
+    def stats(self) -> Mapping[str, int]:
+        """Return the counters of ``pio_engine_stats`` by name."""
+        stats = EngineStats()
+        self._library.call("pio_engine_get_stats", self._engine, ctypes.byref(stats))
+        return {name: getattr(stats, name) for name, _ in EngineStats._fields_}
+
+    def close(self) -> None:
+        """End the threads and give the memory back. Safe to call twice; no other call may be running."""
+        engine, self._engine = self._engine, ctypes.c_void_p()
+        if engine:
+            self._library.destroy_engine(engine)
+        self._weights = []
+
+    def __del__(self) -> None:
+        if getattr(self, "_engine", None):
+            self.close()
+
+
+def _c_program(tables: ProgramTables) -> tuple[Program, list[object]]:
+    """Build the C program, and return with it what must live until the call is over."""
+    vectors = [np.ascontiguousarray(each, dtype=np.float32) for each in (*tables.vectors, *tables.tables)]
+    structs = [Vector(each.ctypes.data_as(ctypes.POINTER(ctypes.c_float)), each.size) for each in vectors]
+    n_vectors = len(tables.vectors)
+    arrays = (
+        (ctypes.c_int32 * len(tables.buffer_widths))(*tables.buffer_widths),
+        (Operation * len(tables.operations))(*tables.operations),
+        (WeightStruct * len(tables.weights))(*(weight.struct() for weight in tables.weights)),
+        (Vector * n_vectors)(*structs[:n_vectors]),
+        (Vector * (len(structs) - n_vectors))(*structs[n_vectors:]),
+        (Layer * len(tables.layers))(*(Layer(heads, width, window, 0) for heads, width, window in tables.layers)),
+    )
+    sizes = tuple(len(each) for each in arrays)
+    return Program(*arrays, *sizes), [vectors, arrays]
