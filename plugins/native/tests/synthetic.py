@@ -135,7 +135,7 @@ class Assembly:
 
 
 def batch(*spans: tuple[int, int, int], tokens: Ints | None = None, logits: Any = None) -> Arrays:
-    """Arguments of ``Engine.step`` for (slot, first position, number) spans; by default tokens 0, 1, … and all logits."""
+    """Arguments of ``Engine.step`` for (slot, first position, number) spans; by default tokens count up, all logits."""
     count = sum(n for _, _, n in spans)
     slots = np.concatenate([np.full(n, slot, np.int64) for slot, _, n in spans])
     positions = np.concatenate([np.arange(first, first + n, dtype=np.int64) for _, first, n in spans])
