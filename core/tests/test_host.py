@@ -47,9 +47,17 @@ def test_an_unknown_name_is_answered_with_the_nearest(add: Callable[..., Path], 
     assert caught.value.exit_code == 2
 
 
-def test_without_any_plugin_the_answer_says_how_to_install_one(host: HostOf) -> None:
-    with pytest.raises(UnknownPluginError, match="pip install inference-pio-gemma3"):
-        host().record("gemma3")
+def test_without_any_plugin_the_answer_says_how_to_install_one_that_exists(host: HostOf) -> None:
+    with pytest.raises(UnknownPluginError, match=r"pip install inference-pio-smollm2$"):
+        host().record("smolm2")
+
+
+def test_a_plugin_of_hooks_is_no_model_and_said_to_be_there(importable: FakeSite, host: HostOf) -> None:
+    importable.add_hooks("journal", "")
+    with pytest.raises(
+        UnknownPluginError, match=r"no model is called 'Journal'\. It is a plugin of hooks.* info journal"
+    ):
+        host().record("Journal")
 
 
 # Loading

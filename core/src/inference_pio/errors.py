@@ -67,10 +67,17 @@ class UnknownPluginError(UsageError, LookupError):
         nearest: Names of installed plugins that are spelled similarly, best first.
         installed: Whether any plugin is installed at all.
         hint: Why it may be missing, where that is known.
+        wanted: What was looked for; a model where only a model will do.
     """
 
     def __init__(
-        self, name: str, *, nearest: Sequence[str] = (), installed: bool = True, hint: str | None = None
+        self,
+        name: str,
+        *,
+        nearest: Sequence[str] = (),
+        installed: bool = True,
+        hint: str | None = None,
+        wanted: str = "plugin",
     ) -> None:
         self.name = name
         self.nearest = tuple(nearest)
@@ -81,8 +88,9 @@ class UnknownPluginError(UsageError, LookupError):
         elif installed:
             hint = "See what is installed: inference-pio list"
         else:
-            hint = f"No model is installed. Install one: pip install inference-pio-{name}"
-        super().__init__(f"no plugin is called {name!r}. {hint}")
+            # A name of our own, not the one that was asked for: a slip of the finger may be somebody's distribution.
+            hint = "No model is installed. Install one: pip install inference-pio-smollm2"
+        super().__init__(f"no {wanted} is called {name!r}. {hint}")
 
 
 class InvalidOptionError(UsageError, ValueError):

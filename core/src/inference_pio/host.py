@@ -96,6 +96,9 @@ class Host:
         for record in records:
             if record.name == wanted:
                 return record
+        if any(record.name == wanted for record in self.hook_plugins()):
+            hint = f"It is a plugin of hooks, which are called while models run: inference-pio info {wanted}"
+            raise UnknownPluginError(name, hint=hint, wanted="model")
         names = [record.name for record in records]
         raise UnknownPluginError(name, nearest=nearest_names(wanted, names), installed=bool(names))
 

@@ -210,10 +210,15 @@ def test_a_licence_that_nobody_can_be_asked_about_is_an_error(echo):
     assert echo.run("run", "echo", "hi", "--accept-license", env={"ECHO_CONSENT": "1"}).stdout == b"hi"
 
 
-def test_a_sentence_in_the_models_place_is_explained(echo):
-    done = echo.run("run", "Why is the sky blue?", "now")
+@pytest.mark.parametrize("prompt", [["now"], []])
+def test_a_sentence_in_the_models_place_is_explained(echo, prompt):
+    done = echo.run("run", "Why is the sky blue?", *prompt)
     assert done.returncode == 2
     assert b"the model's name comes before the prompt" in done.stderr
+
+
+def test_an_unknown_model_is_told_before_the_prompt_is_read(echo):
+    assert b"no plugin is called 'exho'. Did you mean 'echo'?" in echo.run("run", "exho").stderr
 
 
 @pytest.mark.parametrize(("closed", "expected"), [("2>&-", b"hi"), ("<&-", b"hi"), (">&-", b"")])

@@ -33,7 +33,7 @@ def load_text_model(host: Host, name: str, flags: ModelFlags) -> TextModelPlugin
         UsageError: The plugin does something else.
         InferencePioError: Loading failed.
     """
-    _refuse_sentence(name)
+    require_model_name(host, name)
 
     def load(accepted: bool, progress: ProgressCallback) -> TextModelPlugin:
         _require_text(host.plugin(name, force=flags.force))
@@ -105,9 +105,15 @@ def _require_text(plugin: ModelPlugin) -> None:
         raise UsageError(f"plugin {plugin.name!r} does not generate text. See: inference-pio info {plugin.name}")
 
 
-def _refuse_sentence(name: str) -> None:
+def require_model_name(host: Host, name: str) -> None:
+    """Stop unless this is the name of an installed model, whatever its state.
+
+    Raises:
+        UsageError: It is not; a sentence is taken for a prompt in the name's place.
+    """
     if len(name.split()) > 1:
         raise UsageError(f"the model's name comes before the prompt: inference-pio run smollm2 {name!r}")
+    host.record(name)
 
 
 def require_module(module: str, dist: str, purpose: str) -> None:

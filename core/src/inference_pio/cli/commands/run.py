@@ -42,13 +42,16 @@ def command(name: str, prompt: str | None, flags: ModelFlags, raw: bool, as_json
     """
     from ...host import default_host
     from ..failures import INTERRUPTED
-    from ..loading import load_text_model
+    from ..loading import load_text_model, require_model_name
     from ..results import results_only
 
+    host = default_host()
+    # Before the prompt: the name may be the prompt, and standard input a pipe that stays open for long.
+    require_model_name(host, name)
     text = _read_prompt(name, prompt)
     with results_only() as out:
         started = time.monotonic()
-        with load_text_model(default_host(), name, flags) as model:
+        with load_text_model(host, name, flags) as model:
             load_s = time.monotonic() - started
             answer = _answer(model, text, flags, raw=raw, out=None if as_json else out)
         if as_json:
