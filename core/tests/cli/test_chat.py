@@ -113,7 +113,7 @@ def test_loading_another_models_conversation_says_so(echo):
 def test_stats_of_the_last_answer(echo):
     done = talk(echo, "one two", "/stats")
     assert b"answer 2 tokens" in done.stderr
-    assert b"1 answers with 2 tokens so far" in done.stderr
+    assert b"1 answer with 2 tokens so far" in done.stderr
     assert done.stdout == b"one two\n"
 
 
@@ -279,10 +279,17 @@ def test_a_session_that_is_no_conversation_is_refused_before_the_model_is_loaded
     assert (echo.home / "talk.json").read_text() == "not json"
 
 
+def test_a_session_without_a_folder_is_refused_before_the_model_is_loaded(echo):
+    done = talk(echo, "one", session="no-such-folder/talk.json", env={"ECHO_LOAD_S": "60"})
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"there is no folder no-such-folder" in done.stderr
+
+
 def test_a_session_that_cannot_be_kept_says_so(echo):
-    done = talk(echo, "one", session="no-such-folder/talk.json")
+    name = "x" * 250  # as a file's name it is just short enough, as a part of another's it is not
+    done = talk(echo, "one", session=name)
     assert (done.returncode, done.stdout) == (2, b"one\n")
-    assert b"cannot save to no-such-folder/talk.json" in done.stderr
+    assert f"cannot save to {name}".encode() in done.stderr
 
 
 def test_one_message_gets_one_answer_whatever_it_looks_like(echo):

@@ -49,6 +49,7 @@ def test_a_chat_is_one_conversation_also_after_load_and_in_the_next_process(cli:
 def test_a_conversation_is_continued_with_its_model_its_weights_and_its_instructions(cli: CommandLine) -> None:
     cli.run("chat", "parrot", "--weights", "green", "--system", "Be brief.", input="one\n")
     answer = cli.start("logs", "continue", "1", "two more words", "--max-new-tokens", "2")
+    assert "Going on with 2 messages from conversation 1\n" in answer.stderr
     assert (answer.returncode, answer.stdout) == (0, "two more\n")
     assert cli.run("logs", "continue", "last", input="three\nfour\n") == "three\nfour\n"
     assert [prompt for prompt, _ in show(cli, "1")] == ["one", "two more words", "three", "four"]

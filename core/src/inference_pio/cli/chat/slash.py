@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import UsageError
 from ...names import nearest_names
 from ..terminal import note
-from ..units import readable_stats
+from ..units import counted, readable_stats
 
 if TYPE_CHECKING:
     from .reader import Reader
@@ -93,7 +93,7 @@ class SlashCommands:
     def _stats(self, argument: str) -> None:
         session = self._session
         note(readable_stats(session.last) if session.last else "No answer has been finished yet.", dim=True)
-        note(f"{session.answers} answers with {session.new_tokens} tokens so far", dim=True)
+        note(f"{counted(session.answers, 'answer')} with {counted(session.new_tokens, 'token')} so far", dim=True)
 
     def _multiline(self, argument: str) -> str:
         return self._reader.read_fenced()

@@ -74,14 +74,17 @@ def command(name: str | None, session_file: Path | None, message: str | None, fl
 
 def _open_session(name: str | None, path: Path | None, system: str | None) -> Session:
     """Start a conversation, from the file if there is one; what the command line says wins."""
+    from ...errors import UsageError
     from ..chat.session import Session
     from ..terminal import note
 
+    if path is not None and not path.parent.is_dir():
+        raise UsageError(f"cannot keep the conversation in {path}: there is no folder {path.parent}")
     session = Session(name or DEFAULT_MODEL)
     if path is not None and path.exists():
         model = session.load(path)
         session.model = name or model
-        note(f"Going on with {len(session.messages)} messages from {path}", dim=True)
+        note(f"Going on with {len(session.messages)} messages from {path.name}", dim=True)
         if session.model != model:
             note(f"They were with {model}; {session.model} goes on with them.", dim=True)
     session.system = system if system is not None else session.system

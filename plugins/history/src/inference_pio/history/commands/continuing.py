@@ -44,7 +44,7 @@ def continue_command(ctx: click.Context, number: str, text: str | None, model: s
     last = conversation["turns"][-1]
     weights = weights or (last["checkpoint"] if model in (None, last["model"]) else None)
     with tempfile.TemporaryDirectory(prefix="inference-pio-") as folder:
-        session = Path(folder, f"conversation-{conversation['id']}.json")
+        session = Path(folder, f"conversation {conversation['id']}")  # shown by its name
         session.write_text(json.dumps(saved_chat(conversation), ensure_ascii=False), encoding="utf-8")
         more = [*(["--weights", weights] if weights else []), *(["--message", text] if text is not None else [])]
         _chat(ctx, [model or last["model"], "--session", str(session), *more, *ctx.args])
