@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from inference_pio.errors import InvalidOptionError, WeightsNotFoundError
@@ -33,6 +35,21 @@ def test_an_id_or_a_listed_source_means_that_entry(manifest: Manifest) -> None:
 
 def test_anything_else_is_a_source_of_its_own_without_terms(manifest: Manifest) -> None:
     assert weights_entry(manifest, "/data/x.gguf") == WeightsEntry(id=CUSTOM_ID, source="/data/x.gguf")
+
+
+@pytest.mark.parametrize("word", ["q9", "v1.5-q4_0"])
+def test_a_word_that_is_no_id_and_no_file_is_answered_with_the_ids(manifest: Manifest, word: str) -> None:
+    with pytest.raises(WeightsNotFoundError, match=rf"lists no checkpoint '{word}', .* It lists q8, q4\."):
+        weights_entry(manifest, word)
+
+
+@pytest.mark.parametrize("source", ["x.gguf", "x.safetensors", "./q9", "q9/", "s3:bucket", "~/q9", "here"])
+def test_what_may_be_a_file_or_a_scheme_is_left_to_those_who_know(
+    manifest: Manifest, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    assert weights_entry(manifest, source).source == source
 
 
 def test_a_plugin_without_weights_says_what_to_do(seed_manifest: str) -> None:

