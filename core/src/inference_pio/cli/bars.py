@@ -12,7 +12,10 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 from rich.text import Text
+
+WIDEST_BAR = 30
 
 
 class _Bytes(DownloadColumn):
@@ -30,15 +33,20 @@ class _Remaining(TimeRemainingColumn):
         return super().render(task) if task.total else Text("")
 
 
-def build_bars() -> Progress:
-    """Return bars on standard error that vanish when they stop; byte columns show for tasks with a true ``counted``."""
+def build_bars(console: Console | None = None) -> Progress:
+    """Return bars that vanish when they stop; byte columns show for tasks with a true ``counted``.
+
+    Args:
+        console: Where to; standard error unless it is given.
+    """
+    # Narrow terminals take from the bar first, then from the end of the description; never a second line.
     return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
-        _Bytes(),
-        _Speed(),
-        _Remaining(compact=True),
-        console=Console(stderr=True),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=None, table_column=Column(max_width=WIDEST_BAR)),
+        _Bytes(table_column=Column(no_wrap=True)),
+        _Speed(table_column=Column(no_wrap=True)),
+        _Remaining(compact=True, table_column=Column(no_wrap=True)),
+        console=console or Console(stderr=True),
         transient=True,
         # Whoever turns standard output away while bars start would find it swapped for good when they stop.
         redirect_stdout=False,
