@@ -111,11 +111,17 @@ def test_a_plugins_error_names_plugin_and_distribution() -> None:
     assert (error.detail, error.plugin) == ("failed", "qwen3")
 
 
+def test_a_plugins_error_keeps_the_advice_apart() -> None:
+    error = errors.PluginError("failed", plugin="qwen3", fix="Update it")
+    assert str(error) == "plugin 'qwen3' failed. Update it"
+    assert (error.detail, error.fix) == ("failed", "Update it")
+
+
 @pytest.mark.parametrize(
     "error",
     [
         errors.UnknownPluginError("x", nearest=["y"]),
-        errors.PluginLoadError("failed", plugin="p", dist="d 1"),
+        errors.PluginLoadError("failed", plugin="p", dist="d 1", fix="Update it"),
         errors.ContextLengthError(9, 8),
         errors.DownloadError("no network"),
         *(kind("message") for kind in (errors.WeightsNotFoundError, errors.ConfigError, errors.UsageError)),

@@ -270,7 +270,11 @@ def good() -> str:
 @pytest.mark.parametrize(
     ("functions", "said"),
     [
-        ({"pio_commands": lambda surprise: []}, "surprise"),
+        ({"pio_commands": lambda surprise: []}, "fit: pio_commands asks for surprise; the hook has no arguments"),
+        (
+            {"pio_after_generation": lambda completon, more=1, request=None: None},
+            "fit: pio_after_generation asks for completon; the hook has request, completion",
+        ),
         ({"pio_chose_device": lambda: "cpu"}, "no hook pio_chose_device; did you mean pio_choose_device?"),
     ],
 )

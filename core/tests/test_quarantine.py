@@ -50,6 +50,7 @@ def test_a_plugin_is_put_aside_after_repeated_failures_and_says_why(host: HostOf
     assert record.state is PluginState.QUARANTINED
     assert [reason.code for reason in record.reasons] == ["quarantined"]
     assert "broken by design" in record.explanation
+    assert "try a newer one" not in record.explanation, "its own advice stands beside it"
     with pytest.raises(PluginUnavailableError, match="inference-pio enable qwen3"):
         host().plugin("qwen3")
 

@@ -112,21 +112,23 @@ class PluginError(InferencePioError):
         message: What happened and what to do next.
         plugin: Entry point name of the plugin, if known.
         dist: Distribution and version that ships it, for example ``inference-pio-qwen3 0.2.0``.
+        fix: What to do next, where the message does not say it; a sentence without its full stop.
 
     Attributes:
-        detail: The message without the plugin's name in front.
+        detail: The message without the plugin's name in front, and without ``fix``.
     """
 
     exit_code = 3
 
-    def __init__(self, message: str, *, plugin: str | None = None, dist: str | None = None) -> None:
+    def __init__(self, message: str, *, plugin: str | None = None, dist: str | None = None, fix: str = "") -> None:
         self.detail = message
+        self.fix = fix
         self.plugin = plugin
         self.dist = dist
         owner = f"plugin {plugin!r}" if plugin else "a plugin"
         if dist:
             owner += f" ({dist})"
-        super().__init__(f"{owner} {message}")
+        super().__init__(f"{owner} {message}. {fix}" if fix else f"{owner} {message}")
 
 
 class ManifestError(PluginError, ValueError):

@@ -117,13 +117,30 @@ def _rehearse(hooks: _Functions) -> None:
     """Register in a manager that is thrown away, so that the real one never holds half a plugin."""
     manager = _new_manager()
     known = {hook for hook in vars(manager.hook) if hook.startswith(HOOK_PREFIX)}
-    manager.register(hooks, "rehearsal")
+    try:
+        manager.register(hooks, "rehearsal")
+    except pluggy.PluginValidationError as error:
+        raise ValueError(_misfit(manager, hooks) or str(error)) from error
     for caller, implementation in _pairs(manager, hooks):
         if implementation.hookwrapper or implementation.wrapper:
             raise ValueError(f"{caller.name} is a wrapper; hooks are called one by one, so there is nothing to wrap")
         if not caller.has_spec() and not implementation.optionalhook:
             near = nearest_names(caller.name, known, limit=1)
             raise ValueError(f"there is no hook {caller.name}" + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def _misfit(manager: pluggy.PluginManager, hooks: _Functions) -> str | None:
+    """Say in the author's words which argument no hook has; ``None`` where something else is wrong."""
+    for name, function in vars(hooks).items():
+        caller = getattr(manager.hook, name, None)
+        if caller is None or caller.spec is None:
+            continue
+        known = caller.spec.argnames
+        asked = [p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+        unknown = [argument for argument in asked if argument not in known]
+        if unknown:
+            return f"{name} asks for {', '.join(unknown)}; the hook has {', '.join(known) or 'no arguments'}"
+    return None
 
 
 def _pairs(manager: pluggy.PluginManager, hooks: _Functions) -> Iterator[tuple[pluggy.HookCaller, pluggy.HookImpl]]:

@@ -196,10 +196,10 @@ class Host:
                 raise
             record = self.record(name)
             raise PluginError(
-                f"failed to load its model: {describe_error(error)}. "
-                f"Tell its author, or try a newer one: pip install -U {record.dist_name}",
+                f"failed to load its model: {describe_error(error)}",
                 plugin=record.name,
                 dist=record.dist,
+                fix=f"Tell its author, or try a newer one: pip install -U {record.dist_name}",
             ) from error
         logger.info("loaded %r in %.2f s", plugin.name, time.perf_counter() - started)
         return plugin
@@ -274,7 +274,7 @@ class Host:
         failure = self._failures.get((kind, record.name))
         if failure is not None:
             return dataclasses.replace(
-                record, state=PluginState.FAILED, reasons=(Reason("load-failed", failure.detail),)
+                record, state=PluginState.FAILED, reasons=(Reason("load-failed", failure.detail, failure.fix),)
             )
         if (kind, record.name) in self._loaded:
             return dataclasses.replace(record, state=PluginState.LOADED)
@@ -284,7 +284,9 @@ class Host:
         failure = self._failures.get(("model", record.name))
         if failure is not None:
             # A new object each time: raising one again and again would grow its traceback.
-            raise PluginLoadError(failure.detail, plugin=record.name, dist=record.dist) from failure.__cause__
+            raise PluginLoadError(
+                failure.detail, plugin=record.name, dist=record.dist, fix=failure.fix
+            ) from failure.__cause__
 
     def _load_hook_plugins(self, _hooks: HookCaller) -> list[str]:
         unusable = []

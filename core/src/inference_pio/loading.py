@@ -60,9 +60,7 @@ def _make(record: PluginRecord) -> object:
         if settings.is_strict():
             raise
         name = EntryPointRef(MODELS_GROUP, record.name, record.entry_point).attribute
-        raise _load_error(
-            record, f"failed in its factory {name}(): {describe_error(error)}. {_report_to(record)}"
-        ) from error
+        raise _load_error(record, f"failed in its factory {name}(): {describe_error(error)}") from error
 
 
 def _forget(record: PluginRecord, before: set[str]) -> None:
@@ -91,7 +89,7 @@ def load_entry_point(record: PluginRecord, group: str) -> Any:
     except BaseException as error:
         if settings.is_strict():
             raise
-        raise _load_error(record, _import_message(record, reference, error)) from error
+        raise _import_error(record, reference, error) from error
     seconds = time.perf_counter() - started
     if seconds > SLOW_IMPORT_S:
         logger.warning(
@@ -129,12 +127,10 @@ def load_hooks(record: PluginRecord) -> object:
     return load_entry_point(record, HOOKS_GROUP)
 
 
-def _import_message(record: PluginRecord, reference: EntryPointRef, error: BaseException) -> str:
+def _import_error(record: PluginRecord, reference: EntryPointRef, error: BaseException) -> PluginLoadError:
     if isinstance(error, AttributeError) and getattr(error, "name", None) in reference.attribute.split("."):
-        return (
-            f"has no {reference.attribute!r} in {reference.module}, which its entry point names. {_report_to(record)}"
-        )
-    return f"failed to import: {describe_error(error)}. {_advice(record, reference, error)}"
+        return _load_error(record, f"has no {reference.attribute!r} in {reference.module}, which its entry point names")
+    return _load_error(record, f"failed to import: {describe_error(error)}", _advice(record, reference, error))
 
 
 def _advice(record: PluginRecord, reference: EntryPointRef, error: BaseException) -> str:
@@ -169,26 +165,25 @@ def _check(plugin: object, record: PluginRecord) -> None:
     if type(plugin).__name__ != expected:
         raise _load_error(
             record,
-            f"has a factory that returns a {type(plugin).__name__}, its manifest promises class {expected!r}. "
-            + _report_to(record),
+            f"has a factory that returns a {type(plugin).__name__}, its manifest promises class {expected!r}",
         )
     kind = type(plugin)
     missing = [name for name in REQUIRED_MEMBERS if not callable(getattr(kind, name, None))]
     if inspect.getattr_static(plugin, "manifest", None) is None:
         missing.append("manifest")
     if missing:
-        raise _load_error(record, f"lacks members of ModelPlugin: {', '.join(missing)}. {_report_to(record)}")
+        raise _load_error(record, f"lacks members of ModelPlugin: {', '.join(missing)}")
     if isinstance(inspect.getattr_static(kind, "manifest", None), functools.cached_property):
         # What the index read is not read again, and may lie where the class would not look.
         vars(plugin)["manifest"] = record.manifest
     try:
         plugin.name = record.name  # type: ignore[attr-defined]  # checked here, by trying
     except Exception as error:  # a setter of the plugin's may raise anything
-        raise _load_error(record, f"does not let its name be set: {error}. {_report_to(record)}") from error
+        raise _load_error(record, f"does not let its name be set: {error}") from error
 
 
-def _load_error(record: PluginRecord, message: str) -> PluginLoadError:
-    return PluginLoadError(message, plugin=record.name, dist=record.dist)
+def _load_error(record: PluginRecord, message: str, fix: str = "") -> PluginLoadError:
+    return PluginLoadError(message, plugin=record.name, dist=record.dist, fix=fix or _report_to(record))
 
 
 def _report_to(record: PluginRecord) -> str:

@@ -160,8 +160,8 @@ def test_every_hook_plugin_is_loaded_and_each_failure_is_a_defect(importable: Fa
     }.items():
         finding = found[f"hooks {name}"]
         assert (finding.code, finding.status) == ("load-failed", "error")
-        assert text in finding.message
-        assert finding.fix
+        assert text in f"{finding.message}. {finding.fix}"
+        assert f"leave it out: inference-pio disable {name}" in finding.fix
         assert isinstance(finding, PluginDefect)
 
 

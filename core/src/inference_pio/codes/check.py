@@ -161,7 +161,8 @@ _ENTRY_POINTS = (
         "error",
         "The distribution has no entry point in group `inference_pio.models` or `inference_pio.hooks`, so the host "
         "does not find it.",
-        'Add `[project.entry-points."inference_pio.models"]` with `name = "package.plugin:factory"`.',
+        'Add `[project.entry-points."inference_pio.models"]` with `name = "package.plugin:factory"`; of a plugin of '
+        'hooks `[project.entry-points."inference_pio.hooks"]` with `name = "package.module"`.',
     ),
     Code(
         "entry-point-dynamic",

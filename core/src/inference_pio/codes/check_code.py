@@ -59,7 +59,7 @@ _CODE = (
         "hook-unknown",
         "error",
         "A function is marked with `@hookimpl`, and no hook has its name. The host refuses the whole plugin.",
-        "Correct the name; the [hook reference](hooks.md) lists all.",
+        "Correct the name. All hooks: docs/reference/hooks.md, or `python -m pydoc inference_pio.hookspecs`.",
     ),
     Code(
         "hook-argument-unknown",

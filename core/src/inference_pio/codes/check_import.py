@@ -115,7 +115,8 @@ _IMPORT = (
         "error",
         "The host refuses the plugin's hooks, or loading them failed: unknown names, arguments that do not exist, "
         "wrappers, or an exception.",
-        "Mend what the message names; the [hook reference](hooks.md) lists hooks and arguments.",
+        "Mend what the message names. All hooks and their arguments: docs/reference/hooks.md, or "
+        "`python -m pydoc inference_pio.hookspecs`.",
     ),
 )
 

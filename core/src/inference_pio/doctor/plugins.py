@@ -59,6 +59,8 @@ def plugin_finding(record: PluginRecord, kind: str) -> DoctorFinding:
     reasons = _told(record)
     text = "; ".join(reason.message for reason in reasons)
     fix = "; ".join(dict.fromkeys(reason.fix for reason in reasons if reason.fix))
+    if record.state is PluginState.FAILED and fix:
+        fix += f"; or leave it out: inference-pio disable {record.name}"
     is_defect = record.state in _DEFECTIVE
     is_worse = record.state not in _SOUND or (record.is_usable and bool(reasons))
     make = PluginDefect if is_defect else DoctorFinding
