@@ -21,6 +21,8 @@ def test_help_lists_every_command_and_the_exit_codes(cli):
     page = cli.run("--help").stdout.decode()
     for command in COMMANDS:
         assert f"\n  {command} " in page
+    listed = page.partition("Commands:\n")[2].partition("\n\n")[0]
+    assert "..." not in listed, "a summary is cut off"
     for code in ("0  fine", "2  wrong usage", "3  a plugin", "130  stopped by Ctrl-C"):
         assert code in page
 

@@ -244,6 +244,10 @@ def test_every_command_has_examples_that_parse() -> None:
 
     from inference_pio.history.commands import logs
 
+    with click.Context(logs, info_name="logs", terminal_width=80) as context:
+        page = logs.get_help(context)
+    assert "inference-pio logs search" in page
+    assert "..." not in page.partition("Commands:")[2], "a summary is cut off"
     for name, command in logs.commands.items():
         assert command.help, name
         with click.Context(command, info_name=name) as context:

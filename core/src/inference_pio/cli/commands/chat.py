@@ -38,11 +38,12 @@ inference-pio chat --session talk.json --message "And in French?"
 @option("--message", metavar="TEXT", section=PROMPT, help="Say this, print the answer, and leave.")
 @model_flags
 def command(name: str | None, session_file: Path | None, message: str | None, flags: ModelFlags) -> None:
-    """Talk to the model NAME, to the one that a session was with, or to smollm2.
+    """Talk to the model NAME, or to smollm2.
 
-    It remembers the conversation. /help lists the commands inside, such as /reset, /save FILE, /load FILE and /system
-    TEXT. A message of several lines stands between two lines of three double quotes, or has a backslash at the end of
-    each line but the last. Ctrl-C stops an answer, and what has come of it stays in the conversation; Ctrl-D leaves.
+    Without NAME a session goes on with its own model. The chat remembers the conversation. /help lists the commands
+    inside, such as /reset, /save FILE, /load FILE and /system TEXT. A message of several lines stands between two lines
+    of three double quotes, or has a backslash at the end of each line but the last. Ctrl-C stops an answer, and what
+    has come of it stays in the conversation; Ctrl-D leaves.
 
     In a pipe each line is one turn. Standard output gets the answers and nothing else, each with a line end, and the
     first error ends the conversation.

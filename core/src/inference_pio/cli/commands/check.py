@@ -41,10 +41,11 @@ _DEFECT = 3
 @as_json
 @click.pass_context
 def command(ctx: click.Context, target: str, import_: bool, timeout_s: float, strict: bool, as_json: bool) -> None:
-    """Check a plugin: a project folder, a wheel, a source distribution, or something installed.
+    """Check a plugin: a project, a wheel, or what is installed.
 
-    Manifest, entry point, metadata, the syntax tree of its code, the structure of a model, what a wheel holds. No code
-    of the plugin runs, unless --import asks for it. Ends with code 3 when there is an error.
+    Source distributions too. Manifest, entry point, metadata, the syntax tree of its code, the structure of a model,
+    what a wheel holds. No code of the plugin runs, unless --import asks for it. Ends with code 3 when there is an
+    error.
     """
     from ...checking import check_target
 

@@ -20,12 +20,12 @@ inference-pio completion fish > ~/.config/fish/completions/inference-pio.fish
 
 
 @build_command("completion", examples=EXAMPLES)
-@click.argument("shell", type=click.Choice(SHELLS), required=False)
+@click.argument("shell", metavar="[SHELL]", type=click.Choice(SHELLS), required=False)
 @click.pass_context
 def command(ctx: click.Context, shell: str | None) -> None:
     """Print the script that completes commands and names.
 
-    For SHELL, or for the one that $SHELL names.
+    SHELL is bash, zsh or fish; without it, the one that the variable $SHELL names.
     """
     from click.shell_completion import get_completion_class
 

@@ -26,7 +26,10 @@ inference-pio explain --json | jq '.codes[].name'
 @click.argument("code", required=False, shell_complete=complete_codes)
 @as_json
 def command(code: str | None, as_json: bool) -> None:
-    """Explain CODE, as `check`, `doctor`, `why-not` and others report it; without CODE list all of them."""
+    """Explain CODE, which some command printed, or list all.
+
+    `check`, `doctor`, `why-not`, `verify` and others report codes.
+    """
     from ...codes import all_codes, tables
 
     if code is not None:

@@ -36,7 +36,7 @@ inference-pio lock -o - | jq '.distributions[] | {name, version, origin}'
 @as_json
 @click.pass_context
 def command(ctx: click.Context, output: str | None, with_dependencies: bool, force: bool, as_json: bool) -> None:
-    """Write down what is installed, so that verify can tell what changed.
+    """Write down what is installed, so that verify can compare.
 
     The host and every plugin: version, origin, entry points, manifest, and the hash of each file. Files that differ
     from RECORD already are not locked. No plugin code is run.

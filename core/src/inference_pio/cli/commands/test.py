@@ -45,10 +45,10 @@ def command(
     as_json: bool,
     pytest_args: tuple[str, ...],
 ) -> None:
-    """Run the tests that the plugin NAME ships, and say which level of conformance it reaches.
+    """Run the tests of the plugin NAME, and say what it proves.
 
-    pytest runs them; what follows -- goes to it as it is. `info` remembers the level of the last run that left nothing
-    out. Works for models and for hook plugins.
+    That is a level of conformance. pytest runs the tests that the plugin ships; what follows -- goes to it as it is.
+    `info` remembers the level of the last run that left nothing out. Works for models and for hook plugins.
     """
     from ...errors import UsageError
     from ...host import default_host

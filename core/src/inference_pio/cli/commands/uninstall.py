@@ -29,10 +29,10 @@ inference-pio uninstall gemma3 acme-llama --yes
 @as_json
 @click.pass_context
 def command(ctx: click.Context, names: tuple[str, ...], yes: bool, force: bool, as_json: bool) -> None:
-    """Uninstall plugins, named by themselves or by their distributions.
+    """Uninstall plugins; downloaded weights stay.
 
-    Nothing is removed if one of the names is unknown or another plugin needs one of them. Downloaded weights stay,
-    and where they are is said.
+    A name is a plugin's or its distribution's. Nothing is removed if one of the names is unknown or another plugin
+    needs one of them. Where weights stay is said.
     """
     from ...errors import InstallError
     from ...installation import uninstall

@@ -30,7 +30,7 @@ from .opening import number, opened_history
 @option("--weights", metavar="SOURCE", help="Go on with other weights; default: those of the last turn, if known.")
 @click.pass_context
 def continue_command(ctx: click.Context, number: str, text: str | None, model: str | None, weights: str | None) -> None:
-    """Go on with conversation ID: open the chat, or say TEXT and leave.
+    """Go on with conversation ID: in a chat, or with one TEXT.
 
     Takes the options of `inference-pio chat` as well, behind TEXT. The new turns are kept in the same conversation.
     """

@@ -38,7 +38,10 @@ def on_command(as_json: bool) -> None:
 )
 @as_json
 def off_command(as_json: bool) -> None:
-    """Keep nothing from now on; what is there stays (`logs clear` deletes it)."""
+    """Keep nothing from now on; what is there stays.
+
+    `inference-pio logs clear` deletes it.
+    """
     _switch(False, as_json=as_json)
 
 
@@ -87,7 +90,7 @@ def path_command(as_json: bool) -> None:
 @as_json
 @click.pass_context
 def status_command(ctx: click.Context, as_json: bool) -> None:
-    """Say whether runs and chats are kept, where, how much there is, and what is wrong.
+    """Say what is kept, where, how much, and what is wrong.
 
     Ends with code 1 if something is wrong.
     """

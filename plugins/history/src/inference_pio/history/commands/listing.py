@@ -51,7 +51,10 @@ _limit = option(
 @_limit
 @as_json
 def list_command(model: str | None, since: str | None, limit: int, as_json: bool) -> None:
-    """List conversations, the newest first; each run is one, and so is each chat."""
+    """List conversations, the newest first.
+
+    Each run is one, and so is each chat.
+    """
     _print(_find(model=model, since=since, text=None, limit=limit), as_json=as_json)
 
 

@@ -54,9 +54,9 @@ def show_command(number: str, as_json: bool) -> None:
 @option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Default: print it.")
 @option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def export_command(numbers: tuple[str, ...], form: str, output: Path | None, as_json: bool) -> None:
-    """Write conversations out: those named by ID, or all, oldest first.
+    """Write conversations out: those named by ID, or all.
 
-    FILE is replaced as a whole or not at all.
+    The oldest first. FILE is replaced as a whole or not at all.
     """
     from ..exporting import EXPORTERS
 
