@@ -80,7 +80,9 @@ def _outcome(gate: Gate, met: str, faults: Iterable[Reason]) -> Outcome:
 
 
 def _met(what: str, wanted: str, found: str | None) -> str:
-    return f"{what} {wanted or 'of any version'} is wanted, {found or 'none'} is here"
+    if found is None:
+        return f"{what} {wanted or 'of any version'} if there is one; none is here"
+    return f"{what} {wanted or 'of any version'} is wanted, {found} is here"
 
 
 @functools.cache

@@ -47,8 +47,14 @@ _LIBRARIES = (
     Code(
         "library-missing",
         "warning",
-        "`torch` or `transformers` is not installed. The message says what does not work without it.",
+        "`torch` is not installed. Models whose weights run on it cannot be loaded.",
         "Install it if you need that.",
+    ),
+    Code(
+        "library-optional",
+        "info",
+        "`transformers` is not installed. Models run without it; `inference-pio test NAME --parity` compares with it.",
+        "Install it to compare: `pip install transformers`.",
     ),
     Code(
         "torch-without-gpu",

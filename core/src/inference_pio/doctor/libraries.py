@@ -27,10 +27,17 @@ def libraries(installed: Installed, root: Path = Path("/")) -> Iterator[DoctorFi
         root: Where ``dev`` and ``proc`` are; another folder for tests.
     """
     version = installed.version("torch")
-    yield _missing("torch", "the torch executor") if version is None else _torch(installed, version, root)
+    yield _missing_torch() if version is None else _torch(installed, version, root)
     version = installed.version("transformers")
     if version is None:
-        yield _missing("transformers", "test NAME --parity")
+        yield DoctorFinding(
+            code="library-optional",
+            group="libraries",
+            name="transformers",
+            status="ok",
+            message="not installed; nothing but test NAME --parity needs it",
+            data={"version": None},
+        )
     else:
         yield DoctorFinding(
             code="library",
@@ -42,14 +49,14 @@ def libraries(installed: Installed, root: Path = Path("/")) -> Iterator[DoctorFi
         )
 
 
-def _missing(name: str, role: str) -> DoctorFinding:
+def _missing_torch() -> DoctorFinding:
     return DoctorFinding(
         code="library-missing",
         group="libraries",
-        name=name,
+        name="torch",
         status="warning",
-        message=f"not installed; {role} needs it",
-        fix=f"pip install {name}",
+        message="not installed; the torch executor needs it",
+        fix="pip install torch",
         data={"version": None},
     )
 
