@@ -106,3 +106,9 @@ def test_warnings_of_python_are_one_line(echo):
     done = echo.run("run", "echo", "hi")
     assert b"warning: UserWarning: two lines\n" in done.stderr
     assert done.stdout == b"hi"
+
+
+def test_a_folder_of_wheels_that_is_not_there_is_a_usage_error(cli):
+    done = cli.run("install", "smollm2", "--no-index", "--find-links", "wheeels")
+    assert done.returncode == 2
+    assert b"'--find-links': there is no file or folder wheeels" in done.stderr

@@ -130,6 +130,8 @@ def test_editable_installs_fail_unless_they_are_allowed(site, cli, plugin):
     allowed = cli.run("verify", "--allow-editable")
     assert allowed.returncode == 0
     assert b"not verifiable, accepted" in allowed.stdout
+    assert b"file:///src/tools (accepted)" in allowed.stdout
+    assert b"fix" not in allowed.stdout, "there is nothing to mend"
     (info / "RECORD").unlink()
     assert cli.run("verify", "--allow-editable").returncode == 1, "what else is wrong with it still counts"
 

@@ -120,6 +120,14 @@ def test_the_check_finds_nothing_at_all(kind: Kind, package: str | None, tmp_pat
     assert report.plugins == ("my-model-2",)
 
 
+@pytest.mark.parametrize(("package", "names"), [(None, '"inference_pio"'), ("acme", '"inference_pio", "acme"')])
+def test_a_package_of_ones_own_is_named_beside_the_host_and_the_shared_one_once(
+    package: str | None, names: str
+) -> None:
+    text = render_project(build_project("mine", package=package))["pyproject.toml"]
+    assert f"known-first-party = [{names}]" in text
+
+
 TEXT = 'O\'Brien "the author" \\ Größe 模型 {{name}} <a@b.c>'
 
 

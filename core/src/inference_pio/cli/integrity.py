@@ -73,11 +73,11 @@ def draw_findings(found: Sequence[Finding]) -> str:
     lines = []
     for finding in found:
         code = styled(f"{finding.code:<{width}}", sys.stdout, fg=_COLOURS[finding.severity])
-        words = (finding.dist, finding.path, finding.message)
+        words = (finding.dist, finding.path, finding.message, "(accepted)" if finding.is_accepted else "")
         # Of a hostile RECORD a path may hold anything that moves the cursor.
         lines.append(f"{code}  {' '.join(_printable(word) for word in words if word)}")
-    lines.append("")
-    fixes = {finding.code: finding.fix for finding in found}
+    fixes = {finding.code: finding.fix for finding in found if not finding.is_accepted}
+    lines += [""] if fixes else []
     lines += [f"{styled('fix', sys.stdout, bold=True)} {code}: {fix}" for code, fix in sorted(fixes.items())]
     return "\n".join(lines)
 

@@ -52,7 +52,12 @@ def find_tests_folder(host: Host, record: PluginRecord) -> Path:
             return package / "tests"
     module = record.entry_point.partition(":")[0]
     package_name = module.rpartition(".")[0] or module
-    raise PluginLoadError(f"ships no tests folder in its package {package_name}", plugin=record.name, dist=record.dist)
+    raise PluginLoadError(
+        f"ships no tests: there is no folder tests in its package {package_name}",
+        plugin=record.name,
+        dist=record.dist,
+        fix="If it is yours: inference-pio new NAME writes one with its tests, as an example",
+    )
 
 
 def _package_folders(host: Host, record: PluginRecord) -> list[Path]:

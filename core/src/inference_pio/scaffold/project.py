@@ -52,6 +52,7 @@ class Project:
         Args:
             runtime: Version of the runtime that the plugin is written for.
         """
+        top = self.package.partition(".")[0]
         return {
             "plugin": self.names.plugin,
             "dist": self.names.dist,
@@ -61,7 +62,8 @@ class Project:
             "variable": self.names.module.upper(),
             "package": self.package,
             "package_path": self.package_path,
-            "top_package": self.package.partition(".")[0],
+            "top_package": top,
+            "first_party": ", ".join(f'"{name}"' for name in dict.fromkeys(("inference_pio", top))),
             "author": self.author,
             "description": self.description,
             "license": self.license,

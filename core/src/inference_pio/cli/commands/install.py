@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +34,14 @@ def _complete_files(ctx: click.Context, param: click.Parameter, incomplete: str)
     return [CompletionItem(incomplete, type="file")]
 
 
+def _require_places(ctx: click.Context, param: click.Parameter, places: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a folder that is not there: pip passes over it, and says that no version can be found."""
+    for place in places:
+        if ":" not in place and not Path(place).expanduser().exists():
+            raise click.BadParameter(f"there is no file or folder {place}", ctx, param)
+    return places
+
+
 @build_command("install", examples=EXAMPLES)
 @click.argument("targets", metavar="[PLUGIN]...", nargs=-1, shell_complete=_complete_files)
 @option(
@@ -49,7 +58,14 @@ def _complete_files(ctx: click.Context, param: click.Parameter, incomplete: str)
 @option("--exact", "is_exact", is_flag=True, help="Take a single word as a distribution's name, not as a model's.")
 @option("--no-deps", is_flag=True, help="Leave requirements alone.")
 @option("--dry-run", "is_dry_run", is_flag=True, help="Say what would change, and change nothing.")
-@option("--find-links", multiple=True, metavar="PLACE", section=WHERE, help="Look in this folder or page, too.")
+@option(
+    "--find-links",
+    multiple=True,
+    metavar="PLACE",
+    callback=_require_places,
+    section=WHERE,
+    help="Look in this folder or page, too.",
+)
 @option("--no-index", is_flag=True, section=WHERE, help="Look nowhere else; touches no network.")
 @option("--index-url", metavar="URL", section=WHERE, help="Package index; default: the one in pip's configuration.")
 @option("--extra-index-url", "extra_index_urls", multiple=True, metavar="URL", section=WHERE, help="A further one.")
