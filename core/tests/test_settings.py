@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,16 @@ def test_flags_are_read_generously(monkeypatch: pytest.MonkeyPatch, value: str, 
     monkeypatch.setenv("INFERENCE_PIO_ACCEPT_LICENSE", value)
     assert settings.is_strict() is meant
     assert settings.accept_license_default() is meant
+
+
+def test_a_trial_ends_with_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    for before in (None, "0"):
+        if before is not None:
+            monkeypatch.setenv("INFERENCE_PIO_TRIAL", before)
+        with settings.trial():
+            assert settings.is_trial()
+        assert os.environ.get("INFERENCE_PIO_TRIAL") == before
+        assert not settings.is_trial()
 
 
 def test_lists_are_canonical_and_an_empty_allow_list_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from .names import canonical_name
@@ -50,6 +52,29 @@ def is_strict() -> bool:
 def accept_license_default() -> bool:
     """Whether the user agreed to weights' terms for all commands (``INFERENCE_PIO_ACCEPT_LICENSE=1``)."""
     return _flag("ACCEPT_LICENSE")
+
+
+def is_trial() -> bool:
+    """Whether what models say is a measurement or a test, no one's conversation (``INFERENCE_PIO_TRIAL=1``).
+
+    Plugins that keep what was said keep nothing of it.
+    """
+    return _flag("TRIAL")
+
+
+@contextlib.contextmanager
+def trial() -> Iterator[None]:
+    """Make everything a trial meanwhile, in this process and those that it starts."""
+    name = f"{PREFIX}TRIAL"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def allowed_plugins() -> frozenset[str] | None:

@@ -8,10 +8,13 @@ import pytest
 pytestmark = pytest.mark.slow
 
 BENCH = """
+from inference_pio import settings
+
 def run_bench(
     plugin_name, *, weights, threads, batch, device, dtype, accept_license, progress, own_workloads, force
 ):
     print("noise from measuring")
+    assert settings.is_trial()
     return {"peer": plugin_name, "decode_tok_s": 12.345, "threads": threads, "batch": batch, "force": force}
 """
 
@@ -33,6 +36,13 @@ def test_the_plugins_own_tests_run_and_a_failure_is_a_failure(with_pytest):
     assert done.returncode == 1, done.stderr
     assert b"1 failed, 1 passed" in done.stdout
     assert b"warning" not in done.stdout.lower(), "the markers of this project are known to it"
+
+
+def test_tests_are_trials_so_that_nobodys_history_fills_with_them(with_pytest, site):
+    (site.folder / "echo_model" / "tests" / "test_trial.py").write_text(
+        "from inference_pio import settings\ndef test_trial(): assert settings.is_trial()\n"
+    )
+    assert with_pytest.run("test", "echo", "-k", "trial").returncode == 0
 
 
 def test_tests_are_chosen_by_keyword_and_arguments_go_to_pytest(with_pytest):

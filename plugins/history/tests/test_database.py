@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from inference_pio import settings
 from inference_pio.history import retention, schema
 from inference_pio.history.database import open_database
 from inference_pio.history.errors import HistoryError
@@ -169,6 +170,16 @@ def test_the_oldest_go_until_the_rest_fits(book: Book) -> None:
     left = [int(c["turns"][0]["prompt"].split()[0]) for c in book.written()]
     assert left == list(range(removed, 40))
     assert len(left) >= 5, "no more than needed"
+
+
+def test_what_is_measured_or_tested_is_nobodys_conversation(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    with settings.trial():
+        book.record("one")
+        monkeypatch.setenv("INFERENCE_PIO_HISTORY", "on")
+        book.record("two")
+        monkeypatch.delenv("INFERENCE_PIO_HISTORY")
+    book.record("three")
+    assert [c["turns"][0]["prompt"] for c in book.written()] == ["two", "three"]
 
 
 def test_the_switch_of_the_environment_wins_both_ways(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..settings import trial
 from .failures import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def run_pytest(arguments: Sequence[str], *, to_stderr: bool = False) -> int:
     # name: where entry points of pytest are switched off it is needed all the same.
     own = ["-p", "no:cacheprovider", "--import-mode=importlib", "-p", "inference_pio.testing.plugin"]
     argv = [sys.executable, "-m", "pytest", *own, *arguments]
-    process = subprocess.Popen(argv, stdout=sys.stderr if to_stderr else None)
+    with trial():
+        process = subprocess.Popen(argv, stdout=sys.stderr if to_stderr else None)
     interrupted = False
     while True:
         try:

@@ -43,13 +43,14 @@ def command(name: str, batch: int, weights: str | None, accept_license: bool, as
     Loading, decoding, prefill and a batch of prompts. With --json exactly one line is printed, for programs.
     """
     from ...host import default_host
+    from ...settings import trial
     from ..loading import runtime_module, with_consent
     from ..results import results_only
 
     host = default_host()
     host.record(name)  # a wrong name is told before anything is imported
     run_bench = runtime_module("bench", "measuring a model").run_bench
-    with results_only() as out:
+    with results_only() as out, trial():
         result = with_consent(
             lambda accepted, progress: run_bench(
                 name, weights=weights, batch=batch, accept_license=accepted, progress=progress, **options

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from inference_pio import settings
+
 from .preferences import database_path, switch_of_environment
 from .writer_thread import WriterThread
 
@@ -71,7 +73,8 @@ class Recorder:
 
         with self._lock:
             begun = self._begun.pop(id(request), None)
-        if switch_of_environment() is False:
+        switch = switch_of_environment()
+        if switch is False or (switch is None and settings.is_trial()):  # `bench` and `test` are nobody's conversation
             return
         seconds = time.perf_counter() - begun.clock_s if begun else completion.stats.total_s
         record = Record(
