@@ -57,10 +57,12 @@ private:
         std::vector<Span> spans;
         float *logits;
     };
-    // A share of an attention phase: some tokens of a span and one key head.
+    // A share of an attention phase: of one key head, some tokens of a span, or one page of a single token.
     struct AttentionTask {
         Span span;
         int64_t kv_head;
+        int64_t page;
+        float *partial;  // of `page`; null: all pages, straight to the result
     };
 
     int64_t between() override;
@@ -82,6 +84,10 @@ private:
     void run_product(const pio_operation &op, int64_t first_block, int64_t last_block);
 
     int64_t plan_attention(const pio_operation &op);
+    void plan_single(const pio_operation &op, const Span &span);
+    bool is_split(const pio_operation &op, const Span &span) const;
+    void fold_pages(const pio_operation &op, int64_t row);
+    void reserve_attention();
     void attend(const pio_operation &op, int64_t task, int thread);
 
     Activations activations(int64_t columns) const { return activations_.view(piece_.rows, columns); }
@@ -101,6 +107,11 @@ private:
     Piece piece_ = {};
     size_t phase_ = 0;
     std::vector<AttentionTask> attention_tasks_;
+    // Partial results of single tokens' attention, [row][kv head][page][group][C + 2], and where those of each row begin.
+    Block<float> partials_;
+    int64_t partials_room_ = 0;
+    std::vector<int64_t> partials_at_;
+    std::vector<bool> is_single_;  // by row: the only token of its sequence in this piece
     // A products phase: shares of the first tasks, one a thread, then smaller ones; in blocks of rows.
     int64_t blocks_ = 0, large_share_ = 0, small_share_ = 1;
 

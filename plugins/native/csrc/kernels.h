@@ -70,7 +70,13 @@ struct AttentionArgs {
     int64_t window;  // 0: none
     float scale, softcap;
     float *scratch;  // attention_scratch_floats(width)
+    // One page of a single token: where its partial results go, [group][width + 2]. Null: all pages, to `out`.
+    float *partial;
+    int64_t page;
 };
+
+// Floats that one query of one page leaves behind: its sum of weighted values, greatest score and sum of weights.
+constexpr int64_t partial_floats(int64_t width) { return width + 2; }
 
 constexpr int64_t attention_scratch_floats(int64_t width) {
     return kQueryTile * (2 * width + kPagePlaces) + 16 * kQueryTile;
@@ -90,6 +96,8 @@ struct Kernels {
     void (*softcap)(float *x, int64_t width, float cap);
     void (*append)(const CacheView &cache, int64_t kv_head, int64_t position, const float *key, const float *value);
     void (*attend)(const AttentionArgs &args);
+    // Folds the partial results of `pages` pages of one query, `stride` floats apart, as attend() would have.
+    void (*fold_pages)(const float *partial, int64_t pages, int64_t stride, int64_t width, float *out);
 };
 
 const Kernels *plain_kernels();

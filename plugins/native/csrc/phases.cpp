@@ -10,8 +10,8 @@ namespace pio {
 namespace {
 
 constexpr int64_t kTasksPerThread = 4;
-// Tokens of a sequence that one attention task takes: few enough to balance, enough to stay in the cache's pages.
-constexpr int64_t kAttentionTokens = 16;
+// Pieces whose products are bound by arithmetic, not by memory: shares may be small.
+constexpr int64_t kManyRows = 16;
 // What one task of a products phase should read at least, that the counter it is drawn from costs nothing beside it.
 constexpr int64_t kLeastShareBytes = 48 << 10;
 
@@ -69,6 +69,7 @@ void Engine::run_rows(const Phase &phase, int64_t first, int64_t last) {
                     kernels_.quantize(buffers_[(size_t)step.op.in].row(row, step.op.in_column), row, activations(step.columns));
                     break;
                 case RowStep::Append: append(step.op, row); break;
+                case RowStep::FoldPages: fold_pages(step.op, row); break;
                 case RowStep::FinishLogits: {
                     const int64_t width = program_.logits_width();
                     float *logits = piece_.logits + row * width;
@@ -154,7 +155,7 @@ int64_t Engine::plan_products(const Phase &phase) {
     const int64_t threads = pool_->threads(), per_block = bytes / blocks_;
     // Most of the work in one run a thread, which the prefetcher likes; the rest in small pieces, because threads do not
     // come equally fast.
-    small_share_ = piece_.rows >= kAttentionTokens ? 1 : (kLeastShareBytes + per_block - 1) / per_block;
+    small_share_ = piece_.rows >= kManyRows ? 1 : (kLeastShareBytes + per_block - 1) / per_block;
     large_share_ = threads == 1 ? blocks_ : blocks_ * 3 / 4 / threads;
     const int64_t rest = blocks_ - large_share_ * threads;
     if (small_share_ > rest / threads) small_share_ = rest > threads ? rest / threads : 1;
@@ -196,42 +197,6 @@ void Engine::run_product(const pio_operation &op, int64_t first_block, int64_t l
     args.out = op.kind == PIO_LOGITS ? piece_.logits : buffers_[(size_t)op.out].row(0, op.out_column);
     args.out_stride = op.kind == PIO_LOGITS ? weight.rows : buffers_[(size_t)op.out].stride;
     kernels_.product[weight.format](args);
-}
-
-// Tasks of the last tokens come first: they see the most and take the longest.
-int64_t Engine::plan_attention(const pio_operation &op) {
-    attention_tasks_.clear();
-    const int64_t kv_heads = program_.layers[(size_t)op.layer].kv_heads;
-    for (const Span &span : piece_.spans) {
-        for (int64_t end = span.tokens; end > 0; end -= kAttentionTokens) {
-            const int64_t begin = end > kAttentionTokens ? end - kAttentionTokens : 0;
-            for (int64_t head = 0; head < kv_heads; ++head)
-                attention_tasks_.push_back(
-                    {{span.slot, span.first_row + begin, end - begin, span.first_position + begin}, head});
-        }
-    }
-    return (int64_t)attention_tasks_.size();
-}
-
-void Engine::attend(const pio_operation &op, int64_t task, int thread) {
-    const AttentionTask &share = attention_tasks_[(size_t)task];
-    const pio_layer &layer = program_.layers[(size_t)op.layer];
-    AttentionArgs args = {};
-    args.cache = cache_.view(op.layer, share.span.slot);
-    args.kv_head = share.kv_head;
-    args.first_position = share.span.first_position;
-    args.tokens = share.span.tokens;
-    args.group = op.heads / layer.kv_heads;
-    const int64_t first_head = share.kv_head * args.group * layer.width;
-    args.q = buffers_[(size_t)op.in].row(share.span.first_row, op.in_column + first_head);
-    args.q_stride = buffers_[(size_t)op.in].stride;
-    args.out = buffers_[(size_t)op.out].row(share.span.first_row, op.out_column + first_head);
-    args.out_stride = buffers_[(size_t)op.out].stride;
-    args.window = layer.window;
-    args.scale = op.scale;
-    args.softcap = op.softcap;
-    args.scratch = scratch_[(size_t)thread].get();
-    kernels_.attend(args);
 }
 
 }  // namespace pio

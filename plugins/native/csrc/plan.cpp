@@ -41,6 +41,7 @@ private:
                 phase.kind = Phase::Attend;
                 phase.attention = op;
                 phases_.push_back(phase);
+                add_step({RowStep::FoldPages, op, 0});
                 break;
             }
             default: add_step({RowStep::Operation, op, 0});

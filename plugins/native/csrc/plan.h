@@ -15,6 +15,7 @@ struct RowStep {
         Operation,  // a row-wise operation of the program
         Quantize,   // columns of a buffer, for the products that follow
         Append,     // key and value of an ATTENTION operation to the cache
+        FoldPages,  // what an ATTENTION operation left in pieces
         FinishLogits
     } kind;
     pio_operation op;

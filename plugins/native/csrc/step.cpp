@@ -76,6 +76,7 @@ void Engine::run_piece(const pio_batch &batch, int64_t first, int64_t rows, cons
     for (int64_t i = 0; i < batch.n_logit_rows; ++i)
         if (batch.logit_rows[i] >= first && batch.logit_rows[i] < first + rows)
             piece_.logit_rows.push_back(batch.logit_rows[i] - first);
+    reserve_attention();
     phase_ = 0;
     pool_->run(*this);
     last_rows_ = piece_.rows;

@@ -96,10 +96,34 @@ static inline void weigh(float *scores, int64_t begin, int64_t end, int64_t firs
     mass = sum(masses);
 }
 
+static inline float exponential_of(float x) {
+    float lanes[kLanes];
+    store(lanes, exponential(broadcast(x)));
+    return lanes[0];
+}
+
+// What the running sums and a page's own are multiplied by when they are added.
+struct PageShares {
+    float old, fresh;
+};
+
+// Takes a page's greatest score and sum of weights into the running ones.
+static inline PageShares fold_step(float &top, float &mass, float page_top, float page_mass) {
+    const float highest = top > page_top ? top : page_top;
+    const PageShares shares = {mass == 0.0f ? 0.0f : exponential_of(top - highest), exponential_of(page_top - highest)};
+    top = highest;
+    mass = mass * shares.old + page_mass * shares.fresh;
+    return shares;
+}
+
+static inline void fold_sums(float *total, Floats sums, const PageShares &shares) {
+    store(total, fma(sums, broadcast(shares.fresh), mul(load(total), broadcast(shares.old))));
+}
+
 // Weighted sums of values over places [begin, end) of a page, V registers of columns from column c on.
 template <class Element, int Q, int V>
 static inline void mix_strip(const QueryTile &tile, const Element *values, int64_t begin, int64_t end, int64_t c, int64_t width,
-                             const float (&old)[kQueryTile], const float (&fresh)[kQueryTile]) {
+                             const PageShares (&shares)[kQueryTile]) {
     Floats sums[V][Q];
     for (int v = 0; v < V; ++v)
         for (int q = 0; q < Q; ++q) sums[v][q] = broadcast(0.0f);
@@ -112,16 +136,7 @@ static inline void mix_strip(const QueryTile &tile, const Element *values, int64
         }
     }
     for (int q = 0; q < Q; ++q)
-        for (int v = 0; v < V; ++v) {
-            float *total = tile.sums + q * width + c + v * kLanes;
-            store(total, fma(sums[v][q], broadcast(fresh[q]), mul(load(total), broadcast(old[q]))));
-        }
-}
-
-static inline float exponential_of(float x) {
-    float lanes[kLanes];
-    store(lanes, exponential(broadcast(x)));
-    return lanes[0];
+        for (int v = 0; v < V; ++v) fold_sums(tile.sums + q * width + c + v * kLanes, sums[v][q], shares[q]);
 }
 
 // Fold one page into the tile's running sums.
@@ -143,27 +158,42 @@ static void attend_page(QueryTile &tile, const Element *keys, const Element *val
         score_blocks<Element, Q, kScoreBlocks>(tile, keys, block, width);
     for (; block < last_block; ++block) score_blocks<Element, Q, 1>(tile, keys, block, width);
 
-    float old[kQueryTile], fresh[kQueryTile];
+    PageShares shares[kQueryTile];
     for (int q = 0; q < Q; ++q) {
         float *weights = tile.weights + q * kPagePlaces;
-        old[q] = 1.0f;
-        fresh[q] = 0.0f;
+        shares[q] = {1.0f, 0.0f};
         if (first[q] > last[q]) {
             for (int64_t i = begin; i < end; ++i) weights[i] = 0.0f;
             continue;
         }
         float top, mass;
         weigh(weights, first_block * kPlaceBlock, last_block * kPlaceBlock, first[q], last[q], softcap, top, mass);
-        const float highest = tile.top[q] > top ? tile.top[q] : top;
-        old[q] = tile.mass[q] == 0.0f ? 0.0f : exponential_of(tile.top[q] - highest);
-        fresh[q] = exponential_of(top - highest);
-        tile.top[q] = highest;
-        tile.mass[q] = tile.mass[q] * old[q] + mass * fresh[q];
+        shares[q] = fold_step(tile.top[q], tile.mass[q], top, mass);
     }
     int64_t c = 0;
     for (; c + kStrip * kLanes <= width; c += kStrip * kLanes)
-        mix_strip<Element, Q, kStrip>(tile, values, begin, end, c, width, old, fresh);
-    for (; c < width; c += kLanes) mix_strip<Element, Q, 1>(tile, values, begin, end, c, width, old, fresh);
+        mix_strip<Element, Q, kStrip>(tile, values, begin, end, c, width, shares);
+    for (; c < width; c += kLanes) mix_strip<Element, Q, 1>(tile, values, begin, end, c, width, shares);
+}
+
+// A page by itself is a fold of one step: folding later what is kept here gives the same bits as folding at once.
+template <int Q> static inline void keep_partial(const QueryTile &tile, float *partial, int64_t width) {
+    for (int q = 0; q < Q; ++q, partial += partial_floats(width)) {
+        memcpy(partial, tile.sums + q * width, (size_t)width * sizeof(float));
+        partial[width] = tile.top[q];
+        partial[width + 1] = tile.mass[q];
+    }
+}
+
+static void fold_pages(const float *partial, int64_t pages, int64_t stride, int64_t width, float *out) {
+    float top = float_of_bits(0xff800000), mass = 0.0f;
+    memset(out, 0, (size_t)width * sizeof(float));
+    for (int64_t page = 0; page < pages; ++page, partial += stride) {
+        const PageShares shares = fold_step(top, mass, partial[width], partial[width + 1]);
+        for (int64_t c = 0; c < width; c += kLanes) fold_sums(out + c, load(partial + c), shares);
+    }
+    const Floats total = broadcast(mass);
+    for (int64_t c = 0; c < width; c += kLanes) store(out + c, div(load(out + c), total));
 }
 
 // Queries [index, index + Q) of the arguments, counted as token * group + head.
@@ -187,9 +217,11 @@ template <class Element, int Q> static void attend_tile(const AttentionArgs &arg
         first_page = tile.firsts[q] / kPagePlaces < first_page ? tile.firsts[q] / kPagePlaces : first_page;
         last_page = tile.positions[q] / kPagePlaces > last_page ? tile.positions[q] / kPagePlaces : last_page;
     }
+    if (args.partial) first_page = last_page = args.page;
     for (int64_t page = first_page; page <= last_page; ++page)
         attend_page<Element, Q>(tile, (const Element *)args.cache.keys(page, args.kv_head),
                                 (const Element *)args.cache.values(page, args.kv_head), page, width, args.softcap);
+    if (args.partial) return keep_partial<Q>(tile, args.partial + index * partial_floats(width), width);
     for (int q = 0; q < Q; ++q) {
         const int64_t token = (index + q) / args.group, head = (index + q) % args.group;
         float *out = args.out + token * args.out_stride + head * width;

@@ -121,6 +121,13 @@ static inline void store_rows(const ProductArgs &args, int64_t token, int64_t ro
     for (int64_t i = 0; i < left; ++i) out[i] = args.bias ? values[i] + args.bias[row + i] : values[i];
 }
 
+// A single token reads weights from memory, which the hardware fetches ahead only within a page of 4 KB. Asking for what lies this far
+// ahead, block after block, keeps memory busy.
+constexpr int64_t kPrefetchBytes = 8192;
+constexpr int lines_per_group(int bits, Scale scale) {
+    return (int)((kSuper * group_quant_bytes(bits) + scales_per_block(bits, scale, kSuper) + kSuper * 64 - 1) / (kSuper * 64));
+}
+
 template <int Bits, Scale Kind, int T, int P>
 static inline void quantized_tile(const ProductArgs &args, int64_t block, int part, int64_t token) {
     const int64_t groups = args.columns / kGroup;
@@ -132,7 +139,13 @@ static inline void quantized_tile(const ProductArgs &args, int64_t block, int pa
     Floats sums[P][T];
     for (int p = 0; p < P; ++p)
         for (int t = 0; t < T; ++t) sums[p][t] = broadcast(0.0f);
+    const uint8_t *ahead = quants + kPrefetchBytes;
+    const int64_t pace = args.block_bytes / groups;
     for (int64_t g = 0; g < groups; ++g, quants += group_quant_bytes(Bits), q += kGroup * T, at += T) {
+        if constexpr (T == 1) {
+            for (int line = 0; line < lines_per_group(Bits, Kind); ++line) prefetch(ahead + line * 64);
+            ahead += pace;
+        }
         GroupDots<Bits, T, P> dots;
         dots.add_group(quants, part * kLanes * 4, q);
         for (int p = 0; p < P; ++p) {

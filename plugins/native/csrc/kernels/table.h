@@ -34,6 +34,7 @@ static Kernels build_kernels(int32_t isa) {
     k.softcap = softcap;
     k.append = append;
     k.attend = attend;
+    k.fold_pages = fold_pages;
     return k;
 }
 
