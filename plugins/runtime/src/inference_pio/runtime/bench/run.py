@@ -23,7 +23,7 @@ from inference_pio.errors import PluginLoadError
 from inference_pio.generation import GenerationStats, LoadOptions, ProgressCallback
 from inference_pio.host import default_host
 
-from .causal_lm import CausalLMPlugin
+from ..causal_lm import CausalLMPlugin
 
 if TYPE_CHECKING:
     from inference_pio.interfaces import ModelPlugin
