@@ -95,6 +95,7 @@ def local_constraints(session: nox.Session) -> Path:
 
 def install(session: nox.Session, *requirements: str, constraints: Path = CONSTRAINTS) -> None:
     """Install pinned versions, and our own distributions as wheels. Nothing is compiled ahead of use: torch is big."""
+    session.env["INFERENCE_PIO_REQUIRE_KERNELS"] = "1"  # without them all would run on torch, and nobody would notice
     local = ("-c", str(local_constraints(session))) if any(r.startswith("inference-pio") for r in requirements) else ()
     session.install("--no-compile", "-c", str(constraints), *local, *requirements)
     session.env.setdefault("INFERENCE_PIO_STATE_DIR", str(session.cache_dir.resolve() / "state"))
@@ -145,11 +146,14 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=PYTHON)
 def types(session: nox.Session) -> None:
     """Check types (mypy --strict): distributions, tests, what builds the site, what `new` renders, this file."""
-    install(session, "mypy", "nox", "mkdocs", *map(requirement, DISTS))
+    install(session, "mypy", "nox", "mkdocs", "hatchling", *map(requirement, DISTS))
     sources = [folder / "src" for folder in [*DISTS.values(), *render_plugins(session)]]
-    tests = [folder / "tests" for folder in [ROOT, *DISTS.values()] if any((folder / "tests").rglob("*.py"))]
+    beside = [folder / part for folder in [ROOT, *DISTS.values()] for part in ("tests", "benchmarks")]
+    tests = [folder for folder in beside if any(folder.rglob("*.py"))]
+    scripts = [path for folder in DISTS.values() for path in sorted(folder.glob("*.py"))]  # that build a distribution
     session.env["MYPYPATH"] = os.pathsep.join(map(str, sources))
-    session.run("mypy", "--strict", "noxfile.py", "mkdocs_hooks.py", "reference_pages", *map(str, sources + tests))
+    checked = map(str, [*sources, *tests, *scripts])
+    session.run("mypy", "--strict", "noxfile.py", "mkdocs_hooks.py", "reference_pages", *checked)
 
 
 @nox.session(python=PYTHON)

@@ -52,7 +52,8 @@ def stored_rows(kind: str, rows: int, columns: int, rng: np.random.Generator, *,
 
 def as_stored(kind: str, values: Floats) -> Bytes:
     if kind == "BF16":
-        return (values.view(np.uint32) >> np.uint32(16)).astype(np.uint16).view(np.uint8)
+        halves: Bytes = (values.view(np.uint32) >> np.uint32(16)).astype(np.uint16).view(np.uint8)
+        return halves
     return values.astype(np.float32 if kind == "F32" else np.float16).view(np.uint8)
 
 

@@ -148,7 +148,7 @@ class Engine:
     def close(self) -> None:
         """End the threads and give the memory back. Safe to call twice; no other call may be running."""
         engine, self._engine = self._engine, ctypes.c_void_p()
-        if engine:
+        if engine.value is not None:
             self._library.destroy_engine(engine)
         self._weights = []
 
