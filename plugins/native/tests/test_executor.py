@@ -16,7 +16,8 @@ from inference_pio.native import executor as executor_module
 from inference_pio.native.errors import NativeMemoryError
 from inference_pio.native.executor import NativeExecutor
 from inference_pio.runtime.batch import TokenBatch
-from inference_pio.runtime.testing.executor_contract import BuildExecutor, ExecutorContract, batch_of
+from inference_pio.runtime.program import DecodeProgram
+from inference_pio.runtime.testing.executor_contract import BuildExecutor, ExecutorContract, batch_of, single_pass
 
 from .synthetic import QUANTIZED
 from .tiny import VOCAB, TinyPlugin, build_program, checkpoint_of, interpreter, load, relative_difference
@@ -52,12 +53,14 @@ class TestQuantized(ExecutorContract):
         return builder(tmp_path, "Q4_1", threads=3)
 
 
-def builder(folder: Path, kind: str, **options: Any) -> Callable[..., NativeExecutor]:
-    plugin = TinyPlugin(build_program())
-    assert plugin.program is not None
-    checkpoint = checkpoint_of(plugin.program, folder / "w.gguf", lambda name: "Q8_0" if "embed" in name else kind)
+def builder(
+    folder: Path, kind: str, *, program: DecodeProgram | None = None, **options: Any
+) -> Callable[..., NativeExecutor]:
+    program = program or build_program()
+    plugin = TinyPlugin(program)
+    checkpoint = checkpoint_of(program, folder / "w.gguf", lambda name: "Q8_0" if "embed" in name else kind)
 
-    def build(*, slots: int = 5, context: int = 64) -> NativeExecutor:
+    def build(*, slots: int = 5, context: int = program.max_context) -> NativeExecutor:
         executor = load(checkpoint, plugin, **options)
         executor.allocate(slots, context)
         return executor
@@ -122,6 +125,37 @@ def test_a_sliding_layer_takes_no_more_memory_however_long_the_text_is(tmp_path:
         assert executor.engine is not None
         sizes.append(executor.engine.stats()["cache_bytes"])
     assert sizes[-1] == sizes[0]  # one page holds all of it
+
+
+@pytest.mark.parametrize("start", [300, 900, 1000, 1023, 1024, 1025, 1279, 1280])
+@pytest.mark.parametrize("guesses", [1, 255, 511])
+def test_guesses_that_are_taken_back_leave_no_trace_in_a_ring(
+    build_long: BuildExecutor, start: int, guesses: int
+) -> None:
+    """A ring of this window has 1024 places: its pages are taken again at all of these positions, and near them."""
+    executor, chance = build_long(), np.random.default_rng(start)
+    text = chance.integers(0, VOCAB, start + 30).tolist()
+    wrong = chance.integers(0, VOCAB, guesses).tolist()
+    expected = single_pass(executor, text)
+    executor.step(batch_of([(0, 0, text[:start])], rows=[]))
+    rows = [executor.step(batch_of([(0, start, [text[start], *wrong])]))[:1]]
+    rows.append(executor.step(batch_of([(0, start + 1, text[start + 1 : start + 2])])))
+    rows.append(executor.step(batch_of([(0, start + 2, text[start + 2 :])])))
+    assert np.array_equal(np.concatenate(rows), expected[start:])
+
+
+def test_a_sequence_cannot_go_back_further_than_its_ring_reaches(build_long: BuildExecutor) -> None:
+    executor = build_long()
+    executor.step(batch_of([(0, 0, [1] * 1500)], rows=[]))
+    assert executor.max_rewind == 512
+    with pytest.raises(ValueError, match="cannot go back by 513 tokens, only by 512"):
+        executor.step(batch_of([(0, 1500 - 513, [1])]))
+    executor.step(batch_of([(0, 1500 - 512, [1])]))
+
+
+@pytest.fixture
+def build_long(tmp_path: Path) -> BuildExecutor:
+    return builder(tmp_path, "Q4_1", program=build_program(max_context=2048, windows=(256, None, 4)))
 
 
 def test_a_step_that_fails_counts_no_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

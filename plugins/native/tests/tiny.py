@@ -28,11 +28,18 @@ VOCAB, WIDTH, HEADS, KEY_HEADS, HEAD, HIDDEN = 37, 256, 4, 2, 64, 512
 WINDOWS = (4, None, 7)
 
 
-def build_program(*, bias: bool = True, is_tied: bool = True, head: int = HEAD) -> DecodeProgram:
-    build = ProgramBuilder("tiny", vocab_size=VOCAB, max_context=64, width=WIDTH, eps=1e-6)
+def build_program(
+    *,
+    bias: bool = True,
+    is_tied: bool = True,
+    head: int = HEAD,
+    max_context: int = 64,
+    windows: tuple[int | None, ...] = WINDOWS,
+) -> DecodeProgram:
+    build = ProgramBuilder("tiny", vocab_size=VOCAB, max_context=max_context, width=WIDTH, eps=1e-6)
     for name, base in (("near", 100.0), ("far", 1000.0)):
         build.table(name, head_dim=head, base=base)
-    for window in WINDOWS:
+    for window in windows:
         with build.block():
             build.norm("before", "x", "normed")
             build.attention(

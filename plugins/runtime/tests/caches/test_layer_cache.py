@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from inference_pio.runtime.batch import TokenBatch
 from inference_pio.runtime.caches import FullCache, LayerCache, RollingCache
 from inference_pio.runtime.caches.layer_cache import FIRST_PLACES
+from inference_pio.runtime.sequence_lengths import MAX_REWIND
 from inference_pio.runtime.step import Step
 
 CPU = torch.device("cpu")
@@ -24,6 +25,7 @@ class Remembered:
     def __init__(self, cache: LayerCache) -> None:
         self.cache = cache
         self.past: dict[int, torch.Tensor] = {}
+        self.longest: dict[int, int] = {}
         self.generator = torch.Generator().manual_seed(0)
 
     def put(self, parts: list[tuple[int, int]]) -> None:
@@ -32,6 +34,7 @@ class Remembered:
         starts = {slot: self.length(slot) for slot, _ in parts}
         for slot, _ in parts:
             self.past[slot] = torch.cat([self.past.get(slot, new[slot][:, :, :0]), new[slot]], dim=2)
+            self.longest[slot] = max(self.longest.get(slot, 0), self.length(slot))
         batch = TokenBatch(
             tokens=np.zeros(sum(n for _, n in parts), np.int64),
             slots=np.concatenate([np.full(n, slot) for slot, n in parts]),
@@ -67,8 +70,11 @@ class Remembered:
     def length(self, slot: int) -> int:
         return self.past[slot].shape[2] if slot in self.past else 0
 
+    def take_back(self, slot: int, length: int) -> None:
+        self.past[slot] = self.past[slot][:, :, :length]
+
     def end(self, slot: int) -> None:
-        self.cache.forget(slot, self.length(slot))
+        self.cache.forget(slot, self.longest.pop(slot))
         del self.past[slot]
 
 
@@ -90,15 +96,32 @@ def test_any_mix_of_chunks_and_single_tokens_sees_exactly_its_window(data, windo
             if slot in remembered.past and data.draw(st.integers(0, 5)) == 0:
                 remembered.end(slot)
         remembered.put([(slot, data.draw(st.sampled_from([1, 1, 2, 3, 7, 17]))) for slot in slots])
+        for slot in slots:
+            least = max(0, remembered.longest[slot] - MAX_REWIND)
+            remembered.take_back(slot, data.draw(st.integers(least, remembered.length(slot))))
 
 
-@pytest.mark.parametrize("before", [0, 1, 3, 4, 5, 6, 9, 10])
-@pytest.mark.parametrize("count", [1, 2, 4, 5, 6, 11])
+EDGE = 5 + MAX_REWIND
+
+
+@pytest.mark.parametrize("before", [0, 1, 3, 4, 5, 6, 9, 10, EDGE - 1, EDGE, EDGE + 1, 2 * EDGE])
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 6, 11, EDGE - 1, EDGE, EDGE + 1])
 def test_a_rolling_cache_is_right_wherever_a_chunk_meets_its_edge(before, count):
     remembered = Remembered(rolling(5))
     if before:
         remembered.put([(0, before)])
     remembered.put([(0, count)])
+    remembered.put([(0, 1)])
+    remembered.put([(0, 3)])
+
+
+@pytest.mark.parametrize("before", [1, 4, 5, 6, EDGE - 1, EDGE, EDGE + 1, 100])
+@pytest.mark.parametrize("count", [1, 2, 4, 5, MAX_REWIND])
+def test_tokens_that_are_taken_back_at_the_edge_of_the_window_leave_no_trace(before, count):
+    remembered = Remembered(rolling(5))
+    remembered.put([(0, before)])
+    remembered.put([(0, count)])
+    remembered.take_back(0, before)
     remembered.put([(0, 1)])
     remembered.put([(0, 3)])
 
@@ -124,12 +147,12 @@ def test_a_cache_takes_memory_only_as_it_is_used_and_never_more_than_its_limit()
     assert cache.n_bytes == 2 * 700 * per_place
 
 
-def test_a_rolling_cache_never_takes_more_than_its_window():
+def test_a_rolling_cache_never_takes_more_than_its_window_and_what_may_be_taken_back():
     cache = rolling(40, limit=5000)
     remembered = Remembered(cache)
     for count in (3, 50, 200, 1):
         remembered.put([(0, count)])
-    assert cache.n_bytes == 40 * 2 * HEADS * WIDTH * 4
+    assert cache.n_bytes == (40 + MAX_REWIND) * 2 * HEADS * WIDTH * 4
 
 
 def test_a_window_longer_than_the_context_takes_the_context():

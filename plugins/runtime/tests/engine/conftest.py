@@ -20,6 +20,8 @@ VOCAB = 50
 class FakeExecutor:
     """Remembers each slot's tokens and checks that every batch continues them; can be told to fail."""
 
+    max_rewind = 16
+
     def __init__(self, max_context: int = 100) -> None:
         self.name = "fake"
         self.vocab_size = VOCAB
@@ -40,7 +42,9 @@ class FakeExecutor:
         for token, slot, position in zip(*columns, strict=True):
             text = self.texts.setdefault(slot, [])
             assert 0 <= slot < self.slots
-            assert position == len(text) < self.context
+            assert len(text) - self.max_rewind <= position <= len(text)
+            assert position < self.context
+            del text[position:]
             text.append(token)
             rows.append(tuple(text))
         self.on_step(batch)  # after the caches are changed, as a failure in the middle would leave them

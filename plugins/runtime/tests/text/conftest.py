@@ -27,7 +27,7 @@ class ScriptExecutor:
     """After a prompt, says its script character by character, then the end-of-text token for ever."""
 
     def __init__(self) -> None:
-        self.name, self.vocab_size, self.max_context = "script", len(LETTERS), 60
+        self.name, self.vocab_size, self.max_context, self.max_rewind = "script", len(LETTERS), 60, 16
         self.scripts: dict[str, str] = {}
         self.texts: dict[int, list[int]] = {}
         self.on_step: Callable[[], None] = lambda: None
@@ -38,11 +38,16 @@ class ScriptExecutor:
 
     def step(self, batch: TokenBatch) -> NDArray[np.float32]:
         self.on_step()
-        for token, slot in zip(batch.tokens.tolist(), batch.slots.tolist(), strict=True):
-            self.texts.setdefault(slot, []).append(token)
+        said = []
+        columns = (batch.tokens.tolist(), batch.slots.tolist(), batch.positions.tolist())
+        for token, slot, position in zip(*columns, strict=True):
+            text = self.texts.setdefault(slot, [])
+            del text[position:]
+            text.append(token)
+            said.append("".join(LETTERS[token] for token in text))
         logits = np.zeros((len(batch.logit_rows), self.vocab_size), np.float32)
-        for row, slot in enumerate(batch.slots[batch.logit_rows].tolist()):
-            logits[row, self._next("".join(LETTERS[token] for token in self.texts[slot]))] = 50
+        for place, row in enumerate(batch.logit_rows.tolist()):
+            logits[place, self._next(said[row])] = 50
         return logits
 
     def _next(self, text: str) -> int:

@@ -69,7 +69,8 @@ class Engine:
         threads: The caller's among them.
         isa: Instruction set.
         cache_type: Of keys and values.
-        max_tokens: Longer batches are computed in pieces of so many tokens; bounds the memory of buffers.
+        max_tokens: Longer batches are computed in pieces of so many tokens; bounds the memory of buffers. A sequence
+            can go back by so many.
 
     Raises:
         NativeArgumentError: An operation is wrong; says which.
@@ -86,6 +87,7 @@ class Engine:
         cache_type: CacheType = CacheType.F16,
         max_tokens: int = 512,
     ) -> None:
+        self.max_tokens = max_tokens
         self._library: Library = load_library()
         self._engine = ctypes.c_void_p()
         self._weights = [weight.data for weight in tables.weights]  # borrowed by the engine

@@ -37,12 +37,12 @@ class NativeExecutor:
         self.engine: Engine | None = engine
         words = ("native", remark, Isa(stats["isa"]).name.lower(), "cpu", f"{stats['threads']} threads")
         self.name = " ".join(filter(None, words))
-        self.vocab_size, self.max_context = vocab_size, max_context
-        self.sequences = SequenceLengths(0, 0)
+        self.vocab_size, self.max_context, self.max_rewind = vocab_size, max_context, engine.max_tokens
+        self.sequences = SequenceLengths(0, 0, self.max_rewind)
 
     def allocate(self, slots: int, context: int) -> None:
         """See ``Executor``; memory is taken as sequences grow."""
-        sequences = SequenceLengths(slots, min(context, self.max_context))
+        sequences = SequenceLengths(slots, min(context, self.max_context), self.max_rewind)
         self._engine().allocate(slots, sequences.context)
         self.sequences = sequences
 
@@ -73,7 +73,7 @@ class NativeExecutor:
     def close(self) -> None:
         """See ``Executor``."""
         engine, self.engine = self.engine, None
-        self.sequences = SequenceLengths(0, 0)
+        self.sequences = SequenceLengths(0, 0, 0)
         if engine is not None:
             engine.close()
 

@@ -24,17 +24,24 @@ class Executor(Protocol):
     max_context: int
     """Longest sequence the model can hold, tokens."""
 
+    max_rewind: int
+    """Tokens that a sequence can go back, counted from the longest it has been; 0 if it can only grow."""
+
     def allocate(self, slots: int, context: int) -> None:
         """Make room for ``slots`` sequences of up to ``context`` tokens; forgets what was cached before."""
 
     def step(self, batch: TokenBatch) -> NDArray[np.float32]:
         """Compute a batch and extend the caches of its slots.
 
+        A sequence goes on where it ends or up to ``max_rewind`` tokens before, and forgets what it held from there on:
+        so guesses that did not come true are taken back (see ``PromptLookup``).
+
         Returns:
             Logits of ``batch.logit_rows``, (R, V) float32, owned by the caller.
 
         Raises:
             CacheFullError: A position lies outside the context, or a slot outside the slots.
+            ValueError: A sequence does not go on where it ends, or goes back too far.
         """
 
     def free(self, slot: int) -> None:

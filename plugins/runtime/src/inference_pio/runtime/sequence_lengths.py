@@ -14,17 +14,25 @@ if TYPE_CHECKING:
     from .batch import TokenBatch
 
 
+MAX_REWIND = 16
+"""Tokens that a sequence can go back on torch: so much longer than its window is the ring of a sliding layer."""
+
+
 class SequenceLengths:
     """Tokens in the cache of each slot: what every executor checks a batch against before it computes anything.
 
     Args:
         slots: Sequences that can be cached at once.
         context: Places a sequence has, tokens.
+        max_rewind: Tokens that a sequence can go back.
     """
 
-    def __init__(self, slots: int, context: int) -> None:
+    def __init__(self, slots: int, context: int, max_rewind: int) -> None:
         self.lengths: NDArray[np.int64] = np.zeros(slots, np.int64)
-        self.context = context
+        # A ring has overwritten what is too far before the end, even if that end was taken back since.
+        self.longest: NDArray[np.int64] = np.zeros(slots, np.int64)
+        """The most that each slot has held since it was last empty."""
+        self.context, self.max_rewind = context, max_rewind
 
     @property
     def is_empty(self) -> bool:
@@ -32,11 +40,11 @@ class SequenceLengths:
         return not self.lengths.any()
 
     def advance(self, batch: TokenBatch) -> None:
-        """Check that every sequence goes on where its cache ends, and count its tokens.
+        """Check that every sequence goes on where its cache ends or goes back a little, and count its tokens.
 
         Raises:
             CacheFullError: A position lies outside the context, or a slot outside the slots; nothing was counted.
-            ValueError: A sequence does not go on where it ends.
+            ValueError: A sequence does not go on where it ends, or goes back too far; nothing was counted.
         """
         lowest, highest = int(batch.slots.min()), int(batch.slots.max())
         if lowest < 0 or highest >= len(self.lengths):
@@ -45,16 +53,21 @@ class SequenceLengths:
         if batch.positions.max() >= self.context:
             raise CacheFullError(f"position {batch.positions.max()} is outside the context of {self.context} tokens")
         starts, lengths = batch.spans
-        slots = batch.slots[starts]
-        expected = np.repeat(self.lengths[slots] - starts, lengths) + np.arange(len(batch.slots))
-        if len(set(slots.tolist())) != len(slots) or not np.array_equal(batch.positions, expected):
+        slots, firsts = batch.slots[starts], batch.positions[starts]
+        expected = np.repeat(firsts - starts, lengths) + np.arange(len(batch.slots))
+        is_torn = len(set(slots.tolist())) != len(slots) or not np.array_equal(batch.positions, expected)
+        if is_torn or np.any(firsts > self.lengths[slots]) or firsts.min() < 0:
             raise ValueError("a slot's tokens must stand together and continue its sequence without a gap")
-        self.lengths[slots] += lengths
+        back = self.longest[slots] - firsts
+        if back.max() > self.max_rewind:
+            raise ValueError(f"a sequence cannot go back by {back.max()} tokens, only by {self.max_rewind}")
+        self.lengths[slots] = firsts + lengths
+        self.longest[slots] = np.maximum(self.longest[slots], self.lengths[slots])
 
     def forget(self, slot: int) -> int:
-        """Empty a slot and return how many tokens it held; a slot that does not exist holds none."""
+        """Empty a slot and return the most tokens it has held; a slot that does not exist holds none."""
         if not 0 <= slot < len(self.lengths):
             return 0
-        held = int(self.lengths[slot])
-        self.lengths[slot] = 0
+        held = int(self.longest[slot])
+        self.lengths[slot] = self.longest[slot] = 0
         return held

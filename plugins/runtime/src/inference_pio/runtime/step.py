@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from .sequence_lengths import MAX_REWIND
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -63,7 +65,6 @@ class Step:
         self._rotary: dict[int, tuple[Tensor, Tensor]] = {}
         # By window, which layers of one kind share.
         self._masks: dict[tuple[int | None, Chunk | None], Tensor | None] = {}
-        self._counts: dict[int | None, list[int]] = {}
         self._places: dict[int | None, Tensor] = {}
 
     @cached_property
@@ -84,17 +85,21 @@ class Step:
         """Slots of the single tokens, (B,) int64."""
         return torch.tensor(self.single_slots, device=self.device)
 
-    def single_counts(self, window: int | None) -> list[int]:
-        """How many cached tokens each single token sees, itself included."""
-        if window not in self._counts:
-            self._counts[window] = [min(p + 1, window or p + 1) for p in self.single_positions]
-        return self._counts[window]
+    @cached_property
+    def single_tensor(self) -> Tensor:
+        """Positions of the single tokens, (B,) int64."""
+        return torch.tensor(self.single_positions, device=self.device)
+
+    def single_extent(self, window: int | None) -> int:
+        """How many places of a cache hold all that the single tokens see."""
+        longest = max(self.single_positions) + 1
+        return longest if window is None else min(longest, window + MAX_REWIND)
 
     def single_places(self, window: int | None) -> Tensor:
-        """Where the single tokens go in a cache, (B,) int64: their positions, in a ring of W places modulo W."""
+        """Where the single tokens go in a cache, (B,) int64: their positions, in a ring modulo its length."""
         if window not in self._places:
-            positions = torch.tensor(self.single_positions, device=self.device)
-            self._places[window] = positions if window is None else positions % window
+            positions = self.single_tensor
+            self._places[window] = positions if window is None else positions % (window + MAX_REWIND)
         return self._places[window]
 
     def rotary(self, rotary: RotaryEmbedding) -> tuple[Tensor, Tensor]:
@@ -107,13 +112,18 @@ class Step:
         """Which cached places the single tokens see, (B, 1, 1, S) bool; ``None`` when they all see all of them."""
         key = (window, None)
         if key not in self._masks:
-            counts = self.single_counts(window)
-            longest = max(counts)
-            if min(counts) == longest:
+            longest, extent = max(self.single_positions) + 1, self.single_extent(window)
+            if min(self.single_positions) + 1 == longest <= (window or longest):
                 self._masks[key] = None
             else:
-                places = torch.arange(longest, device=self.device)
-                self._masks[key] = (places < torch.tensor(counts, device=self.device)[:, None])[:, None, None]
+                ages = self.single_tensor[:, None] - torch.arange(extent, device=self.device)
+                if window is not None:
+                    # What lies ahead of a token in the ring was written a round ago, or was taken back, or never.
+                    ages %= window + MAX_REWIND
+                    seen = ages < torch.clamp(self.single_tensor[:, None] + 1, max=window)
+                else:
+                    seen = ages >= 0
+                self._masks[key] = seen[:, None, None]
         return self._masks[key]
 
     def chunk_mask(self, chunk: Chunk, window: int | None) -> Tensor | None:

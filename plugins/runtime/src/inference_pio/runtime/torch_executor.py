@@ -10,7 +10,7 @@ import torch
 from inference_pio.cores import usable_cores
 from inference_pio.errors import InvalidOptionError, NotLoadedError
 
-from .sequence_lengths import SequenceLengths
+from .sequence_lengths import MAX_REWIND, SequenceLengths
 from .step import Step
 
 if TYPE_CHECKING:
@@ -80,15 +80,15 @@ class TorchExecutor:
         self.model: Decoder | None = model.eval().requires_grad_(False)
         self.device, self.dtype = weight.device, weight.dtype
         self.name = f"torch {str(self.dtype).removeprefix('torch.')} {self.device}"
-        self.vocab_size, self.max_context = vocab_size, max_context
+        self.vocab_size, self.max_context, self.max_rewind = vocab_size, max_context, MAX_REWIND
         self.caches: list[LayerCache] = []
-        self.sequences = SequenceLengths(0, 0)
+        self.sequences = SequenceLengths(0, 0, MAX_REWIND)
         torch.set_num_threads(threads or usable_cores())
 
     def allocate(self, slots: int, context: int) -> None:
         """See ``Executor``; memory is taken as slots and places are first used."""
         model = self._model()
-        self.sequences = SequenceLengths(slots, min(context, self.max_context))
+        self.sequences = SequenceLengths(slots, min(context, self.max_context), MAX_REWIND)
         self.caches = [
             layer.build_cache(limit=self.sequences.context, device=self.device, dtype=self.dtype)  # type: ignore[operator]  # a block's method, which nn.Module types as Tensor | Module
             for layer in model.layers
@@ -123,7 +123,7 @@ class TorchExecutor:
         """See ``Executor``."""
         self.model = None
         self.caches = []
-        self.sequences = SequenceLengths(0, 0)
+        self.sequences = SequenceLengths(0, 0, MAX_REWIND)
 
     def _model(self) -> Decoder:
         if self.model is None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ..sequence_lengths import MAX_REWIND
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -84,14 +86,14 @@ class LayerCache(ABC):
             values: (B, K, C).
 
         Returns:
-            Keys and values to attend to, (B, K, S, C), S being the longest sequence or the window;
+            Keys and values to attend to, (B, K, S, C), S being the longest sequence or the ring;
             ``step.single_mask(window)`` says which places count.
         """
-        length = max(step.single_counts(self.window))
+        length = step.single_extent(self.window)
         self.reserve(step.slots_needed, length)
         if len(step.single_slots) == 1:  # plain slices cost a third of indexed writes, and this is every step of a chat
             slot, place = step.single_slots[0], step.single_positions[0]
-            place = place if self.window is None else place % self.window
+            place = place if self.window is None else place % (self.window + MAX_REWIND)
             self.keys[slot, :, place] = keys[0]
             self.values[slot, :, place] = values[0]
         else:
@@ -127,9 +129,10 @@ class FullCache(LayerCache):
 
 
 class RollingCache(LayerCache):
-    """Remembers the last W tokens: place = position modulo W.
+    """Remembers the last W + ``MAX_REWIND`` tokens in a ring: place = position modulo its length.
 
-    A token's window is then just the whole ring; its order does not matter, for positions are in the keys already.
+    A sequence that goes back by up to ``MAX_REWIND`` tokens so finds its window as it was. The order of the places does
+    not matter, for positions are in the keys already.
 
     Args:
         window: Tokens a query sees, itself included, W.
@@ -143,7 +146,8 @@ class RollingCache(LayerCache):
     def __init__(
         self, *, window: int, heads: int, width: int, limit: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        super().__init__(heads=heads, width=width, limit=min(window, limit), device=device, dtype=dtype)
+        self.places = window + MAX_REWIND
+        super().__init__(heads=heads, width=width, limit=min(self.places, limit), device=device, dtype=dtype)
         self.window: int = window
 
     def extend_chunk(self, chunk: Chunk, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,11 +155,11 @@ class RollingCache(LayerCache):
         end = chunk.start + chunk.length
         self.reserve(chunk.slot + 1, end)
         before = torch.arange(chunk.start - min(chunk.start, self.window - 1), chunk.start, device=keys.device)
-        places = before % self.window
+        places = before % self.places
         seen_keys = torch.cat((self.keys[chunk.slot, :, places], keys), dim=1)
         seen_values = torch.cat((self.values[chunk.slot, :, places], values), dim=1)
-        kept = min(chunk.length, self.window)
-        places = torch.arange(end - kept, end, device=keys.device) % self.window
+        kept = min(chunk.length, self.places)
+        places = torch.arange(end - kept, end, device=keys.device) % self.places
         self.keys[chunk.slot, :, places] = keys[:, -kept:]
         self.values[chunk.slot, :, places] = values[:, -kept:]
         return seen_keys, seen_values

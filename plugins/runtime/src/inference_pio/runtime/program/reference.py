@@ -44,7 +44,8 @@ class ReferenceExecutor:
                 raise TensorMismatchError(f"weight {name!r} is {have}, expected {shape}")
         self.program, self.weights = program, weights
         self.vocab_size, self.max_context = program.vocab_size, program.max_context
-        self.sequences = SequenceLengths(0, 0)
+        self.max_rewind = self.max_context  # all tokens are kept
+        self.sequences = SequenceLengths(0, 0, self.max_rewind)
         self._caches: dict[tuple[int, int], list[Floats]] = {}
         self._is_closed = False
 
@@ -63,7 +64,7 @@ class ReferenceExecutor:
 
     def allocate(self, slots: int, context: int) -> None:
         """See ``Executor``."""
-        self.sequences = SequenceLengths(slots, min(context, self.max_context))
+        self.sequences = SequenceLengths(slots, min(context, self.max_context), self.max_rewind)
         self._caches = {}
 
     def step(self, batch: TokenBatch) -> Floats:
@@ -82,7 +83,7 @@ class ReferenceExecutor:
     def close(self) -> None:
         """See ``Executor``."""
         self._is_closed = True
-        self.weights, self._caches, self.sequences = {}, {}, SequenceLengths(0, 0)
+        self.weights, self._caches, self.sequences = {}, {}, SequenceLengths(0, 0, 0)
 
     def _run(self, batch: TokenBatch) -> Floats:
         program = self.program
@@ -134,17 +135,16 @@ class ReferenceExecutor:
         out = np.empty((len(source), op.heads, op.width), np.float32)
         for first, length in zip(*batch.spans, strict=True):
             rows = slice(int(first), int(first + length))
-            keys, values = self._extended(int(batch.slots[first]), op.cache, key[rows], value[rows])
+            place = int(batch.slots[first]), op.cache
+            keys, values = self._extended(place, int(batch.positions[first]), key[rows], value[rows])
             out[rows] = _attend(op, query[rows], keys, values, batch.positions[rows])
         buffers[op.target] = out.reshape(len(source), -1)
 
-    def _extended(self, slot: int, cache: int, key: Floats, value: Floats) -> list[Floats]:
-        """Append keys and values (T, K, C) to a sequence's and return all of both."""
-        before = self._caches.get((slot, cache))
-        both = [key.copy(), value.copy()]
-        if before is not None:
-            both = [np.concatenate(pair) for pair in zip(before, both, strict=True)]
-        self._caches[slot, cache] = both
+    def _extended(self, place: tuple[int, int], start: int, key: Floats, value: Floats) -> list[Floats]:
+        """Put keys and values (T, K, C) after the first ``start`` of a slot and cache, and return all of both."""
+        before = self._caches.get(place, [key[:0], value[:0]])
+        both = [np.concatenate([old[:start], new]) for old, new in zip(before, (key, value), strict=True)]
+        self._caches[place] = both
         return both
 
     def _gated(self, buffers: dict[str, Floats], batch: TokenBatch, op: Gated) -> None:

@@ -76,6 +76,7 @@ class ExecutorContract(ABC):
         assert isinstance(executor, Executor)
         assert executor.vocab_size == self.vocab_size
         assert executor.name
+        assert executor.max_rewind >= 0
 
     @pytest.mark.parametrize("seed", range(12))
     def test_any_split_and_any_interleaving_give_the_logits_of_a_single_pass(
@@ -104,6 +105,29 @@ class ExecutorContract(ABC):
                     executor.free(slot)
         for text, rows in ended:
             self.assert_same(np.stack(rows), single_pass(executor, text))
+
+    @pytest.mark.parametrize("seed", range(12))
+    def test_tokens_that_are_taken_back_leave_no_trace(self, build_executor: BuildExecutor, seed: int) -> None:
+        executor, chance = build_executor(), np.random.default_rng(seed)
+        texts = {slot: chance.integers(0, self.vocab_size, 40).tolist() for slot in (0, 1, 3)}
+        rows: dict[int, list[NDArray[np.float32]]] = {slot: [] for slot in texts}
+        while any(len(rows[slot]) < 40 for slot in texts):
+            parts: list[Part] = []
+            trues = []
+            for slot, text in texts.items():
+                start = len(rows[slot])
+                true = text[start:][: int(chance.choice([1, 1, 2, 9]))]
+                guesses = int(chance.integers(0, 1 + min(executor.max_rewind, 64 - start - len(true))))
+                if true:
+                    parts.append((slot, start, [*true, *chance.integers(0, self.vocab_size, guesses).tolist()]))
+                    trues.append(len(true))
+            logits = iter(executor.step(batch_of(parts)))
+            for (slot, _, tokens), true_count in zip(parts, trues, strict=True):
+                rows[slot] += [next(logits) for _ in tokens][:true_count]
+        for slot in texts:
+            executor.free(slot)
+        for slot, text in texts.items():
+            self.assert_same(np.stack(rows[slot]), single_pass(executor, text))
 
     def test_only_the_rows_that_are_asked_for_come_back_and_belong_to_the_caller(
         self, build_executor: BuildExecutor

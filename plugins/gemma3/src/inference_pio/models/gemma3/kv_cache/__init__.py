@@ -1,7 +1,8 @@
 """Sliding layers remember only their window; one layer in six remembers the whole context.
 
 With one key head of width 256 a token takes 2 KB a layer in float32. For the full 32768-token context of the 270M model
-that is 1.2 GB if every layer kept everything, and 217 MB with 15 of 18 layers keeping 512 tokens.
+that is 1.2 GB if every layer kept everything, and 218 MB with 15 of 18 layers keeping 512 tokens
+and the few by which a sequence may go back.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
+
+from inference_pio.runtime.sequence_lengths import MAX_REWIND
 
 if TYPE_CHECKING:
     from inference_pio.runtime.caches import LayerCache
@@ -30,7 +33,7 @@ def bytes_of_context(config: Gemma3Config, tokens: int, *, element_bytes: int = 
     """Bytes that the caches of all layers take for one sequence of ``tokens`` tokens."""
     per_place = 2 * config.num_key_value_heads * config.head_dim * element_bytes
     places = [
-        min(tokens, config.sliding_window) if config.is_sliding(layer) else tokens
+        min(tokens, config.sliding_window + MAX_REWIND) if config.is_sliding(layer) else tokens
         for layer in range(config.num_hidden_layers)
     ]
     return per_place * sum(places)
