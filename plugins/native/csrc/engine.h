@@ -72,6 +72,7 @@ private:
     void run_piece(const pio_batch &batch, int64_t first, int64_t rows, const std::vector<Span> &spans, float *&logits);
 
     int64_t task_count(const Phase &phase);
+    int64_t share_rows();
     void run_rows(const Phase &phase, int64_t first, int64_t last);
     void run_row_operation(const pio_operation &op, int64_t row);
     void compute_angles(int64_t row);
@@ -112,6 +113,8 @@ private:
     int64_t partials_room_ = 0;
     std::vector<int64_t> partials_at_;
     std::vector<bool> is_single_;  // by row: the only token of its sequence in this piece
+    // A rows phase: tasks of whole units of rows.
+    int64_t row_unit_ = 1, row_units_ = 0, row_tasks_ = 1;
     // A products phase: shares of the first tasks, one a thread, then smaller ones; in blocks of rows.
     int64_t blocks_ = 0, large_share_ = 0, small_share_ = 1;
 

@@ -15,12 +15,6 @@ constexpr int64_t kManyRows = 16;
 // What one task of a products phase should read at least, that the counter it is drawn from costs nothing beside it.
 constexpr int64_t kLeastShareBytes = 48 << 10;
 
-// Rows [first, last) of task i of n.
-void share_of(int64_t rows, int64_t n, int64_t i, int64_t &first, int64_t &last) {
-    first = rows * i / n;
-    last = rows * (i + 1) / n;
-}
-
 }  // namespace
 
 int64_t Engine::between() {
@@ -45,18 +39,25 @@ int64_t Engine::between() {
 int64_t Engine::task_count(const Phase &phase) {
     if (phase.kind == Phase::Products) return plan_products(phase);
     if (phase.kind == Phase::Attend) return plan_attention(phase.attention);
-    const int64_t most = kTasksPerThread * pool_->threads();
-    return piece_.rows < most ? piece_.rows : most;
+    return share_rows();
+}
+
+// Quantized activations of a tile's tokens lie among each other: two threads must not write to one tile, for the lines of their
+// caches would go to and fro. Where there are fewer tiles than threads, that is still faster than to let threads wait.
+int64_t Engine::share_rows() {
+    const int64_t most = kTasksPerThread * pool_->threads(), tile = kernels_.tile_tokens;
+    row_unit_ = piece_.rows > tile * (pool_->threads() - 1) ? tile : 1;
+    row_units_ = (piece_.rows + row_unit_ - 1) / row_unit_;
+    row_tasks_ = row_units_ < most ? row_units_ : most;
+    return row_tasks_;
 }
 
 void Engine::run_task(int64_t task, int thread) {
     const Phase &phase = plan_[phase_ - 1];
     if (phase.kind == Phase::Products) return run_products(phase, task);
     if (phase.kind == Phase::Attend) return attend(phase.attention, task, thread);
-    const int64_t most = kTasksPerThread * pool_->threads();
-    int64_t first, last;
-    share_of(piece_.rows, piece_.rows < most ? piece_.rows : most, task, first, last);
-    run_rows(phase, first, last);
+    const int64_t first = row_units_ * task / row_tasks_ * row_unit_, last = row_units_ * (task + 1) / row_tasks_ * row_unit_;
+    run_rows(phase, first, last < piece_.rows ? last : piece_.rows);
 }
 
 void Engine::run_rows(const Phase &phase, int64_t first, int64_t last) {

@@ -1,7 +1,7 @@
-// A program cut into phases. Within a phase tasks need nothing from each other, so a barrier stands only between phases.
+// A program cut into phases. Within a phase tasks need nothing from each other; a phase begins when the one before is done.
 //
 // Operations that treat each row by itself are gathered: one phase takes a row through norm, residual and quantization while it is
-// in the first-level cache, and for a single token the whole phase runs inside the barrier before it (see pool.h).
+// in the first-level cache, and for a single token the whole phase runs between two others (see pool.h).
 #pragma once
 #include <vector>
 

@@ -3,8 +3,8 @@
 namespace pio {
 
 namespace {
-// Within a step the others need microseconds, unless one has lost its core. Between two steps the caller samples and detokenizes.
-constexpr std::chrono::microseconds kBarrierPatience{200}, kIdlePatience{300};
+// Others finish a phase within microseconds, unless one has lost its core; between two steps the caller samples and detokenizes.
+constexpr std::chrono::microseconds kPatience{200};
 }  // namespace
 
 Pool::Pool(int threads) : threads_(threads) {
@@ -19,57 +19,62 @@ Pool::Pool(int threads) : threads_(threads) {
 Pool::~Pool() { stop(); }
 
 void Pool::stop() {
-    stopping_ = true;
-    job_.set(job_.value() + 1);
+    is_stopping_.store(true, std::memory_order_release);
+    news_.set(news_.value() + 1);
     for (std::thread &helper : helpers_) helper.join();
     helpers_.clear();
 }
 
 void Pool::run(Phases &phases) {
     phases_ = &phases;
-    tasks_ = phases.between();
-    if (tasks_ < 0) return;
-    next_task_.store(0, std::memory_order_relaxed);
-    helpers_left_.store(threads_ - 1, std::memory_order_relaxed);
-    const uint32_t ended = working_.value();
-    job_.set(job_.value() + 1);
-    work(0);
-    // A helper may still be on its way out of the last barrier; the next run must not begin before.
-    if (threads_ > 1) working_.wait_while(ended, kBarrierPatience);
+    is_over_.store(false, std::memory_order_relaxed);
+    begin_phase();
+    for (;;) {
+        const uint32_t seen = news_.value();
+        if (is_over_.load(std::memory_order_acquire)) return;
+        work(0);
+        news_.wait_while(seen, kPatience);
+    }
 }
 
 void Pool::serve(int thread) {
-    uint32_t seen = 0;
     for (;;) {
-        job_.wait_while(seen, kIdlePatience);
-        seen = job_.value();
-        if (stopping_) return;
+        const uint32_t seen = news_.value();
+        if (is_stopping_.load(std::memory_order_acquire)) return;
         work(thread);
-        if (helpers_left_.fetch_sub(1, std::memory_order_acq_rel) == 1) working_.set(working_.value() + 1);
+        news_.wait_while(seen, kPatience);
     }
 }
 
 void Pool::work(int thread) {
-    while (tasks_ >= 0) {
-        for (;;) {
-            const int64_t task = next_task_.fetch_add(1, std::memory_order_relaxed);
-            if (task >= tasks_) break;
-            phases_->run_task(task, thread);
+    int64_t done = 0;
+    for (;;) {
+        int64_t left = undrawn_.load(std::memory_order_acquire);
+        while (left > 0 && !undrawn_.compare_exchange_weak(left, left - 1, std::memory_order_acquire)) {
         }
-        arrive();
+        if (left > 0) {
+            // The phase cannot end before this task is counted below, so all that it reads stays as it is. That `left` may have been
+            // read in an earlier phase does no harm: the exchange found the number that it is now.
+            phases_->run_task(tasks_ - left, thread);
+            ++done;
+        } else {
+            if (!done) return;
+            if (unfinished_.fetch_sub(done, std::memory_order_acq_rel) == done) begin_phase();
+            done = 0;
+        }
     }
 }
 
-void Pool::arrive() {
-    const uint32_t round = round_.value();
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < threads_) {
-        round_.wait_while(round, kBarrierPatience);
-        return;
+void Pool::begin_phase() {
+    do tasks_ = phases_->between();
+    while (!tasks_);
+    if (tasks_ > 0) {
+        unfinished_.store(tasks_, std::memory_order_relaxed);
+        undrawn_.store(tasks_, std::memory_order_release);
+    } else {
+        is_over_.store(true, std::memory_order_release);
     }
-    arrived_.store(0, std::memory_order_relaxed);
-    next_task_.store(0, std::memory_order_relaxed);
-    tasks_ = phases_->between();
-    round_.set(round + 1);
+    news_.set(news_.value() + 1);
 }
 
 }  // namespace pio

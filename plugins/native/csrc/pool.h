@@ -1,8 +1,6 @@
 // Threads that run the phases of a step together.
 #pragma once
 #include <atomic>
-#include <functional>
-#include <memory>
 #include <thread>
 #include <vector>
 
@@ -10,16 +8,18 @@
 
 namespace pio {
 
-// One phase: tasks [0, count) in any order on any thread; what must come between phases runs on one thread, in `between`.
+// A step as a sequence of phases, each of so many tasks that may run in any order on any thread.
 class Phases {
 public:
     virtual ~Phases() = default;
-    // Runs on one thread while the others wait: does what one thread does alone, and returns the number of tasks of the next phase, or -1
-    // when there is none.
+    // Runs on one thread when all tasks of the phase before are done: does what one thread does alone, and returns the number of tasks
+    // of the next phase, or -1 when there is none.
     virtual int64_t between() = 0;
     virtual void run_task(int64_t task, int thread) = 0;
 };
 
+// Nobody waits for a thread, only for tasks that a thread has begun: one that comes late, because another process has its core,
+// finds nothing to do, and costs nothing.
 class Pool {
 public:
     // Throws std::system_error where the system refuses a thread; none is left behind then.
@@ -28,29 +28,26 @@ public:
     Pool(const Pool &) = delete;
     Pool &operator=(const Pool &) = delete;
 
-    // Runs all phases on all threads, the caller's among them; returns when they are done. One call at a time.
+    // Runs all phases, the caller's thread among them; returns when they are done. One call at a time.
     void run(Phases &phases);
 
     int threads() const { return threads_; }
 
 private:
-    // The last thread to arrive runs phases_->between() and lets the others go: a phase costs one barrier, and work of one thread
-    // between two phases none.
-    void arrive();
+    // Runs tasks until none is left to draw. Whoever finishes the last one of a phase begins the next.
     void work(int thread);
+    void begin_phase();
     void serve(int thread);
     void stop();
 
     const int threads_;
+    // Written between two phases, when no task is under way; read by those who hold a task.
     Phases *phases_ = nullptr;
     int64_t tasks_ = 0;
-    alignas(64) std::atomic<int64_t> next_task_{0};
-    alignas(64) std::atomic<int> arrived_{0};
-    Signal round_;    // one more at each barrier
-    Signal job_;      // one more at each run, and at the end
-    Signal working_;  // helpers that are inside the current run, counted down to 0
-    std::atomic<int> helpers_left_{0};
-    bool stopping_ = false;
+    alignas(64) std::atomic<int64_t> undrawn_{0};     // tasks of this phase that nobody has begun
+    alignas(64) std::atomic<int64_t> unfinished_{0};  // tasks of this phase whose results are not there
+    std::atomic<bool> is_over_{true}, is_stopping_{false};
+    Signal news_;  // one more at each phase, at the end of a run and at the end of all
     std::vector<std::thread> helpers_;
 };
 

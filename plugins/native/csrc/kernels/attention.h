@@ -120,60 +120,81 @@ static inline void fold_sums(float *total, Floats sums, const PageShares &shares
     store(total, fma(sums, broadcast(shares.fresh), mul(load(total), broadcast(shares.old))));
 }
 
-// Weighted sums of values over places [begin, end) of a page, V registers of columns from column c on.
-template <class Element, int Q, int V>
-static inline void mix_strip(const QueryTile &tile, const Element *values, int64_t begin, int64_t end, int64_t c, int64_t width,
-                             const PageShares (&shares)[kQueryTile]) {
-    Floats sums[V][Q];
-    for (int v = 0; v < V; ++v)
-        for (int q = 0; q < Q; ++q) sums[v][q] = broadcast(0.0f);
+// The places of a page that queries see: query q those from first[q] to last[q], none where first[q] > last[q]; [begin, end)
+// is seen by some and [all_begin, all_end) by all.
+template <int Q> struct Sight {
+    int64_t first[Q], last[Q], begin = kPagePlaces, end = 0, all_begin = 0, all_end = kPagePlaces;
+
+    Sight(const QueryTile &tile, int64_t base) {
+        for (int q = 0; q < Q; ++q) {
+            first[q] = tile.firsts[q] > base ? tile.firsts[q] - base : 0;
+            last[q] = tile.positions[q] - base < kPagePlaces ? tile.positions[q] - base : kPagePlaces - 1;
+            all_begin = first[q] > all_begin ? first[q] : all_begin;
+            all_end = last[q] + 1 < all_end ? last[q] + 1 : all_end;
+            if (!sees_any(q)) continue;
+            begin = first[q] < begin ? first[q] : begin;
+            end = last[q] + 1 > end ? last[q] + 1 : end;
+        }
+        if (all_begin >= all_end) all_begin = all_end = end;
+    }
+    inline bool sees_any(int q) const { return first[q] <= last[q]; }
+    inline bool sees(int q, int64_t place) const { return first[q] <= place && place <= last[q]; }
+};
+
+// Adds the weighted values of places [begin, end). What a query does not see takes no part: its weight is 0, but 0 times a NaN of a
+// later token is NaN.
+template <class Element, int Q, int V, bool kAll>
+__attribute__((always_inline)) static inline void mix_places(Floats (&sums)[V][Q], const QueryTile &tile, const Sight<Q> &sight,
+                                                             const Element *values, int64_t begin, int64_t end, int64_t width) {
     for (int64_t place = begin; place < end; ++place) {
         Floats value[V];
-        for (int v = 0; v < V; ++v) value[v] = CacheElement<Element>::get(values + place * width + c + v * kLanes);
+        for (int v = 0; v < V; ++v) value[v] = CacheElement<Element>::get(values + place * width + v * kLanes);
         for (int q = 0; q < Q; ++q) {
+            if (!kAll && !sight.sees(q, place)) continue;
             const Floats weight = broadcast(tile.weights[q * kPagePlaces + place]);
             for (int v = 0; v < V; ++v) sums[v][q] = fma(weight, value[v], sums[v][q]);
         }
     }
+}
+
+// Weighted sums of the values of a page, V registers of columns from column c on.
+template <class Element, int Q, int V>
+static inline void mix_strip(const QueryTile &tile, const Sight<Q> &sight, const Element *values, int64_t c, int64_t width,
+                             const PageShares (&shares)[kQueryTile]) {
+    Floats sums[V][Q];
+    for (int v = 0; v < V; ++v)
+        for (int q = 0; q < Q; ++q) sums[v][q] = broadcast(0.0f);
+    mix_places<Element, Q, V, false>(sums, tile, sight, values + c, sight.begin, sight.all_begin, width);
+    mix_places<Element, Q, V, true>(sums, tile, sight, values + c, sight.all_begin, sight.all_end, width);
+    mix_places<Element, Q, V, false>(sums, tile, sight, values + c, sight.all_end, sight.end, width);
     for (int q = 0; q < Q; ++q)
-        for (int v = 0; v < V; ++v) fold_sums(tile.sums + q * width + c + v * kLanes, sums[v][q], shares[q]);
+        for (int v = 0; v < V && sight.sees_any(q); ++v)
+            fold_sums(tile.sums + q * width + c + v * kLanes, sums[v][q], shares[q]);
 }
 
 // Fold one page into the tile's running sums.
 template <class Element, int Q>
 static void attend_page(QueryTile &tile, const Element *keys, const Element *values, int64_t page, int64_t width, float softcap) {
-    const int64_t base = page * kPagePlaces;
-    int64_t begin = kPagePlaces, end = 0, first[Q], last[Q];
-    for (int q = 0; q < Q; ++q) {
-        first[q] = tile.firsts[q] > base ? tile.firsts[q] - base : 0;
-        last[q] = tile.positions[q] - base < kPagePlaces ? tile.positions[q] - base : kPagePlaces - 1;
-        if (first[q] > last[q]) continue;
-        begin = first[q] < begin ? first[q] : begin;
-        end = last[q] + 1 > end ? last[q] + 1 : end;
-    }
-    if (begin >= end) return;
-    const int64_t first_block = begin / kPlaceBlock, last_block = (end + kPlaceBlock - 1) / kPlaceBlock;
+    const Sight<Q> sight(tile, page * kPagePlaces);
+    if (sight.begin >= sight.end) return;
+    const int64_t first_block = sight.begin / kPlaceBlock, last_block = (sight.end + kPlaceBlock - 1) / kPlaceBlock;
     int64_t block = first_block;
     for (; block + kScoreBlocks <= last_block; block += kScoreBlocks)
         score_blocks<Element, Q, kScoreBlocks>(tile, keys, block, width);
     for (; block < last_block; ++block) score_blocks<Element, Q, 1>(tile, keys, block, width);
 
-    PageShares shares[kQueryTile];
+    PageShares shares[kQueryTile] = {};
     for (int q = 0; q < Q; ++q) {
-        float *weights = tile.weights + q * kPagePlaces;
-        shares[q] = {1.0f, 0.0f};
-        if (first[q] > last[q]) {
-            for (int64_t i = begin; i < end; ++i) weights[i] = 0.0f;
-            continue;
-        }
+        if (!sight.sees_any(q)) continue;
         float top, mass;
-        weigh(weights, first_block * kPlaceBlock, last_block * kPlaceBlock, first[q], last[q], softcap, top, mass);
+        weigh(tile.weights + q * kPagePlaces, first_block * kPlaceBlock, last_block * kPlaceBlock, sight.first[q], sight.last[q],
+              softcap, top, mass);
         shares[q] = fold_step(tile.top[q], tile.mass[q], top, mass);
     }
     int64_t c = 0;
     for (; c + kStrip * kLanes <= width; c += kStrip * kLanes)
-        mix_strip<Element, Q, kStrip>(tile, values, begin, end, c, width, shares);
-    for (; c < width; c += kLanes) mix_strip<Element, Q, 1>(tile, values, begin, end, c, width, shares);
+        mix_strip<Element, Q, kStrip>(tile, sight, values, c, width, shares);
+    for (; c < width; c += kLanes) mix_strip<Element, Q, 1>(tile, sight, values, c, width, shares);
 }
 
 // A page by itself is a fold of one step: folding later what is kept here gives the same bits as folding at once.

@@ -8,7 +8,7 @@ namespace pio {
 namespace PIO_NS {
 
 constexpr int kLanes = 8;
-constexpr int kTileTokens = 4;
+constexpr int kTileTokens = 6;
 constexpr int kTileParts = 1;    // registers of rows in a tile of several tokens
 constexpr int kScoreBlocks = 1;
 constexpr int kStrip = 2;
@@ -84,6 +84,9 @@ static inline Bytes quad(const int8_t *x) {
     return _mm256_set1_epi32(four);
 }
 
+// Keeps a sum where it is: compilers put off the additions of a whole group otherwise, and run out of registers.
+static inline void pin(Ints &x) { __asm__("" : "+x"(x)); }
+
 template <int Bits> struct Dot {
     // Products are added in 16 bits as long as they cannot overflow (|x| <= 127): 16 of 4 bits, 8 of 5 bits, 4 of 6 bits.
     // Signed bytes go as |w| times x with w's sign: 128 * 127 * 2 just fits.
@@ -94,6 +97,7 @@ template <int Bits> struct Dot {
             flush();
         } else {
             narrow = _mm256_add_epi16(narrow, _mm256_maddubs_epi16(w, x));
+            pin(narrow);
         }
     }
     inline void flush() {
