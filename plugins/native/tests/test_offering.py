@@ -129,13 +129,20 @@ def test_without_compiled_kernels_torch_runs_and_doctor_says_what_it_costs(
     finding = doctor.check_kernels()
     assert (finding.status, finding.code) == ("warning", "native-kernels-unusable")
     assert "slower and in more memory" in finding.message
-    assert "pip install" in finding.fix
+    assert "pip install --no-cache-dir" in finding.fix
 
 
 @pytest.mark.usefixtures("no_library")
 def test_a_library_that_is_none_says_so(tmp_path: Path) -> None:
     (tmp_path / "_kernels.so").write_bytes(b"\x7fELF and nothing else")
     assert "cannot be loaded" in doctor.check_kernels().message
+
+
+def test_doctor_does_not_blame_the_installation_for_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFERENCE_PIO_NATIVE_ISA", "mmx")
+    finding = doctor.check_kernels()
+    assert (finding.status, finding.fix) == ("warning", "unset INFERENCE_PIO_NATIVE_ISA")
+    assert "mmx names no instruction set" in finding.message
 
 
 def test_doctor_names_the_instructions_in_use(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,9 +74,10 @@ _LIBRARIES = (
     Code(
         "native-kernels-unusable",
         "warning",
-        "The distribution inference-pio-native has no kernels that work here: no compiler was there when it was "
-        "built, or they are of another version. Models run on torch, slower and in more memory.",
-        "Reinstall inference-pio-native with a C++ compiler at hand.",
+        "The distribution inference-pio-native has no kernels that work here: no C++ compiler was there when it was "
+        "built, they are of another version, or `INFERENCE_PIO_NATIVE_ISA` names instructions that this CPU lacks. "
+        "Models run on torch, slower and in more memory.",
+        "Do what the finding says: install a compiler and the distribution anew, or unset the variable.",
     ),
 )
 

@@ -15,6 +15,7 @@ from .pack_cache import FOLDER
 from .pack_file import PackFileError, read_facts
 from .structures import Isa
 
+DIST = "inference-pio-native"
 MEGABYTE = 1_000_000
 
 COSTS = {
@@ -28,17 +29,14 @@ COSTS = {
 def check_kernels() -> DoctorFinding:
     """Whether the compiled kernels are here, and which instructions they use."""
     try:
-        isa = load_library().resolve_isa()
+        library = load_library()
     except NativeError as error:
-        return DoctorFinding(
-            code="native-kernels-unusable",
-            group="libraries",
-            name="native",
-            status="warning",
-            message=f"{error} Quantized weights are dequantized and run on torch, slower and in more memory",
-            fix="pip install --force-reinstall --no-deps inference-pio-native, with a C++ compiler at hand",
-            data={"isa": None},
-        )
+        # Nor a wheel that pip keeps: it has no kernels either.
+        return _unusable(error, "with g++ or clang++: pip install --no-cache-dir --force-reinstall --no-deps " + DIST)
+    try:
+        isa = library.resolve_isa()
+    except NativeError as error:
+        return _unusable(error, "unset INFERENCE_PIO_NATIVE_ISA")
     name = isa.name.lower()
     cost = f"; {COSTS[isa]}" if isa in COSTS else ""
     return DoctorFinding(
@@ -48,6 +46,18 @@ def check_kernels() -> DoctorFinding:
         status="warning" if isa is Isa.PLAIN else "ok",
         message=f"kernels for {name}{cost}",
         data={"isa": name},
+    )
+
+
+def _unusable(error: NativeError, fix: str) -> DoctorFinding:
+    return DoctorFinding(
+        code="native-kernels-unusable",
+        group="libraries",
+        name="native",
+        status="warning",
+        message=f"{error}. Quantized weights are dequantized and run on torch, slower and in more memory",
+        fix=fix,
+        data={"isa": None},
     )
 
 

@@ -33,7 +33,7 @@ class Library:
         if not path.is_file():
             raise NativeUnavailableError(
                 f"inference-pio-native was installed without its compiled kernels ({path.name} is missing): no C++ "
-                "compiler was found when it was built. Install g++ or clang++ and reinstall inference-pio-native."
+                "compiler worked when it was built"
             )
         try:
             self._functions = ctypes.CDLL(str(path))
@@ -42,8 +42,7 @@ class Library:
         version = getattr(self._functions, "pio_abi_version", lambda: None)()
         if version != ABI_VERSION:
             raise NativeUnavailableError(
-                f"the compiled kernels have interface version {version}, and this distribution needs {ABI_VERSION}. "
-                "Reinstall inference-pio-native."
+                f"the compiled kernels have interface version {version}, and this distribution needs {ABI_VERSION}"
             )
         for name, (result, arguments) in FUNCTIONS.items():
             function = getattr(self._functions, name)

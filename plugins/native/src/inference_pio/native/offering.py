@@ -55,7 +55,9 @@ def offer(request: ExecutorRequest) -> NativeExecutor | None:
 
 def _refuse_if_demanded(dtype: str | None, reason: str, error: Exception | None = None) -> None:
     if dtype in DEMANDED:
-        raise InvalidOptionError(f"dtype {dtype!r} cannot be had here: {reason}. Leave it out") from error
+        raise InvalidOptionError(
+            f"dtype {dtype!r} cannot be had here: {reason}. Leave it out, or ask inference-pio doctor"
+        ) from error
 
 
 @functools.cache
