@@ -170,10 +170,10 @@ class ProgressEvent:
         label: What it is about, for people.
     """
 
-    stage: Literal["download", "verify", "load"]
+    stage: Literal["download", "verify", "load", "measure"]
     done: int
     total: int | None
-    unit: Literal["bytes", "tensors"]
+    unit: Literal["bytes", "tensors", "figures"]
     label: str = ""
 
 

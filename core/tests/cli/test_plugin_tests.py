@@ -8,14 +8,16 @@ import pytest
 pytestmark = pytest.mark.slow
 
 BENCH = """
-from inference_pio import settings
+from inference_pio import ProgressEvent, settings
 
 def run_bench(
-    plugin_name, *, weights, threads, batch, device, dtype, accept_license, progress, own_workloads, force
+    plugin_name, *, weights, threads, batch, device, dtype, accept_license, progress, own_workloads, plot, force
 ):
     print("noise from measuring")
+    progress(ProgressEvent(stage="measure", done=0, total=None, unit="figures", label="decode"))
     assert settings.is_trial()
-    return {"peer": plugin_name, "decode_tok_s": 12.345, "threads": threads, "batch": batch, "force": force}
+    return {"peer": plugin_name, "decode_tok_s": 12.345, "threads": threads, "batch": batch, "force": force,
+            "bytes_per_token": 98740836, "bandwidth_share": 0.734, "curves": {"plot": str(plot)}}
 """
 
 
@@ -96,12 +98,17 @@ def test_bench_without_the_runtime_says_what_to_install(echo):
     assert b"pip install inference-pio-runtime" in done.stderr
 
 
-def test_bench_json_is_exactly_one_line(echo, site):
+@pytest.fixture
+def with_bench(echo, site):
     runtime = site.folder / "inference_pio" / "runtime"
     runtime.mkdir(parents=True)
     (runtime / "__init__.py").touch()
     (runtime / "bench.py").write_text(BENCH)
-    done = echo.run("bench", "echo", "--json", "--threads", "2", "--batch", "4", "--force")
+    return echo
+
+
+def test_bench_json_is_exactly_one_line(with_bench):
+    done = with_bench.run("bench", "echo", "--json", "--threads", "2", "--batch", "4", "--force")
     assert done.stdout.count(b"\n") == 1, done.stderr
     assert json.loads(done.stdout) == {
         "peer": "echo",
@@ -109,9 +116,24 @@ def test_bench_json_is_exactly_one_line(echo, site):
         "threads": 2,
         "batch": 4,
         "force": True,
+        "bytes_per_token": 98740836,
+        "bandwidth_share": 0.734,
+        "curves": {"plot": "None"},
     }
-    table = echo.run("bench", "echo").stdout.decode()
-    assert "decode_tok_s  12.3" in table
+    assert b"measuring decode\n" in done.stderr
+
+
+def test_bench_for_people_has_thousands_and_percents_and_no_curves(with_bench):
+    table = with_bench.run("bench", "echo").stdout.decode()
+    assert "decode_tok_s     12.3" in table
+    assert "bytes_per_token  98,740,836\n" in table
+    assert "bandwidth_share  73%\n" in table
+    assert "curves" not in table
+
+
+def test_bench_passes_the_name_of_a_plot_on(with_bench):
+    done = with_bench.run("bench", "echo", "--json", "--plot", "speed.svg")
+    assert json.loads(done.stdout)["curves"] == {"plot": "speed.svg"}
 
 
 def test_a_test_file_that_cannot_be_imported_is_a_failure(with_pytest, site):

@@ -9,13 +9,16 @@ GOP/s counts a multiplication and an addition as two operations. Attention runs 
 of a context, and the last 512 tokens of it (all of it, where it is shorter). The weights' bytes are random ones that
 are finite numbers in every layout.
 
-All figures are taken in turn for several rounds, and the best counts: noise only ever makes a run slower.
+All figures are taken in turn for several rounds, and the best counts: noise only makes a run slower. The memory's
+speed, though, may rise and fall by half where others use it, too: shares of it are medians of what was read over plain
+reading right before.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -51,29 +54,56 @@ class Figure:
     run: Callable[[], object]
     best: float = float("inf")
 
-    def measure(self) -> None:
-        """Repeat the run for a while, and keep the shortest time."""
-        started = time.perf_counter()
+    def measure(self) -> float:
+        """Repeat the run for a while; keep the shortest time, and return the mean, seconds."""
+        runs, started = 0, time.perf_counter()
         while True:
             before = time.perf_counter()
             self.run()
             after = time.perf_counter()
+            runs += 1
             self.best = min(self.best, after - before)
             if after - started > LEAST_SECONDS:
-                return
+                return (after - started) / runs
 
 
 @dataclass
 class Row:
-    """One line of a table: figures by name, and what to make of their times once they are known."""
+    """One line of a table.
+
+    Attributes:
+        isa: What the line is about.
+        describe: What to make of the shortest times, seconds by figure.
+        n_bytes: What the first figure reads.
+        figures: By name.
+        bandwidths: The memory's in each round, bytes a second.
+        shares: What the first figure read a second over that.
+    """
 
     isa: str
     describe: Callable[[dict[str, float]], dict[str, Any]]
+    n_bytes: int
     figures: dict[str, Figure] = field(default_factory=dict)
+    bandwidths: list[float] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+
+    def measure(self, meter: BandwidthMeter) -> None:
+        """Measure every figure once, and the memory right before the first."""
+        self.bandwidths.append(meter.measure())
+        first, *others = self.figures.values()
+        self.shares.append(self.n_bytes / first.measure() / self.bandwidths[-1])
+        for figure in others:
+            figure.measure()
 
     def result(self) -> dict[str, Any]:
-        """Return what ``describe`` makes of the shortest times, seconds by name."""
-        return {"isa": self.isa, **self.describe({name: figure.best for name, figure in self.figures.items()})}
+        """Return all figures by name."""
+        return {
+            "isa": self.isa,
+            **self.describe({name: figure.best for name, figure in self.figures.items()}),
+            "m1_gb_s": self.n_bytes / next(iter(self.figures.values())).best / 1e9,
+            "memory_gb_s": statistics.median(self.bandwidths) / 1e9,
+            "m1_share": statistics.median(self.shares),
+        }
 
 
 def main() -> None:
@@ -93,12 +123,7 @@ def main() -> None:
         rows = list(attention_rows(isa, options))
         measure(rows, options.rounds, meter, f"attention, {isa.name.lower()}")
         attentions += [row.result() for row in rows]
-    result = {
-        "threads": options.threads,
-        "memory_bandwidth_gb_s": round(meter.best / 1e9, 2),
-        "products": products,
-        "attention": attentions,
-    }
+    result = {"threads": options.threads, "products": products, "attention": attentions}
     print(json.dumps(result) if options.json else draw(result, options))
 
 
@@ -120,14 +145,12 @@ def parse() -> argparse.Namespace:
 
 
 def measure(rows: Sequence[Row], rounds: int, meter: BandwidthMeter, label: str) -> None:
-    """Take every figure once a round, and the memory's bandwidth with it."""
+    """Take every row once a round."""
     for number in range(rounds):
         if rows:
             print(f"{label}: round {number + 1} of {rounds}", file=sys.stderr)
         for row in rows:
-            for figure in row.figures.values():
-                figure.measure()
-        meter.measure()
+            row.measure(meter)
 
 
 # Products -------------------------------------------------------------------------------------------------------------
@@ -142,9 +165,9 @@ def product_row(isa: Isa, layout: Format, options: argparse.Namespace) -> Row:
     def describe(seconds: dict[str, float]) -> dict[str, Any]:
         speeds = {f"m{m}_gop_s": count * operations * m / seconds[f"m{m}"] / 1e9 for m in FEW}
         speeds[f"m{MANY}_gop_s"] = operations * MANY / seconds[f"m{MANY}"] / 1e9
-        return {"layout": layout.name, "m1_gb_s": count * n_bytes / seconds["m1"] / 1e9, **speeds}
+        return {"layout": layout.name, **speeds}
 
-    row = Row(isa.name.lower(), describe)
+    row = Row(isa.name.lower(), describe, count * n_bytes)
     streaming = product_engine(isa, layout, count, options)
     for tokens in FEW:
         row.figures[f"m{tokens}"] = Figure(lambda tokens=tokens: step(streaming, 0, tokens))  # type: ignore[misc]  # a default of a lambda has no type
@@ -187,17 +210,15 @@ def attention_rows(isa: Isa, options: argparse.Namespace) -> Iterator[Row]:
         def describe(
             seconds: dict[str, float], context: int = context, many: int = many, pairs: int = pairs
         ) -> dict[str, Any]:
-            cached = LAYERS * 2 * 2 * kv_heads * width * context  # keys and values, of two bytes
             return {
                 "heads": [heads, kv_heads, width],
                 "context": context,
                 "m1_us_a_layer": seconds["one"] / LAYERS * 1e6,
-                "m1_gb_s": cached / seconds["one"] / 1e9,
                 "m512_us_a_token": seconds["many"] / LAYERS / many * 1e6,
                 "m512_gop_s": LAYERS * 4 * heads * width * pairs / seconds["many"] / 1e9,
             }
 
-        row = Row(isa.name.lower(), describe)
+        row = Row(isa.name.lower(), describe, LAYERS * 2 * 2 * kv_heads * width * context)  # keys, values of two bytes
         row.figures["one"] = Figure(lambda engine=engine, context=context: step(engine, context - 1, 1))  # type: ignore[misc]  # a default of a lambda has no type
         row.figures["many"] = Figure(
             lambda engine=engine, context=context, many=many: step(engine, context - many, many)  # type: ignore[misc]  # a default of a lambda has no type
@@ -241,26 +262,30 @@ def step(engine: Engine, first: int, tokens: int) -> None:
 
 def draw(result: dict[str, Any], options: argparse.Namespace) -> str:
     """Return both tables, 80 columns wide at most."""
-    bandwidth = result["memory_bandwidth_gb_s"]
-    lines = [f"{result['threads']} threads; the memory gives {bandwidth:.1f} GB/s"]
+    lines = [f"{result['threads']} threads"]
     if result["products"]:
         shape = f"{options.rows} x {options.columns}"
-        lines += ["", f"products, weights of {shape}: GB/s and share of the memory's, GOP/s by tokens"]
-        lines.append(f"{'':<12}{'':<7}{'GB/s':>8}{'share':>8}{'1':>11}{'16':>11}{'512':>11}")
+        lines.append(f"products, weights of {shape}: GB/s, share of the memory's, GOP/s by tokens")
+        lines.append(f"{'':<12}{'':<7}{'GB/s':>8}{'memory':>8}{'share':>7}{'1':>9}{'16':>9}{'512':>9}")
     for row in result["products"]:
-        speeds = "".join(f"{row[f'm{m}_gop_s']:>11.1f}" for m in (*FEW, MANY))
-        share = 100 * row["m1_gb_s"] / bandwidth
-        lines.append(f"{row['isa']:<12}{row['layout']:<7}{row['m1_gb_s']:>8.1f}{share:>6.0f} %{speeds}")
+        speeds = "".join(f"{row[f'm{m}_gop_s']:>9.1f}" for m in (*FEW, MANY))
+        lines.append(f"{row['isa']:<12}{row['layout']:<7}{_reading(row)}{speeds}")
     if result["attention"]:
         heads, kv_heads, width = options.heads
         lines += ["", f"attention, {heads} heads of {width}, {kv_heads} of keys: one layer, by tokens and context"]
-        lines.append(f"{'':<12}{'context':>8}{'1: us':>10}{'GB/s':>8}{'512: us/token':>16}{'GOP/s':>9}")
+        lines.append(
+            f"{'':<12}{'context':>8}{'1: us':>9}{'GB/s':>8}{'memory':>8}{'share':>7}{'512: us/token':>15}{'GOP/s':>8}"
+        )
     for row in result["attention"]:
         lines.append(
-            f"{row['isa']:<12}{row['context']:>8}{row['m1_us_a_layer']:>10.1f}{row['m1_gb_s']:>8.1f}"
-            f"{row['m512_us_a_token']:>16.2f}{row['m512_gop_s']:>9.1f}"
+            f"{row['isa']:<12}{row['context']:>8}{row['m1_us_a_layer']:>9.1f}{_reading(row)}"
+            f"{row['m512_us_a_token']:>15.2f}{row['m512_gop_s']:>8.1f}"
         )
     return "\n".join(lines)
+
+
+def _reading(row: dict[str, Any]) -> str:
+    return f"{row['m1_gb_s']:>8.1f}{row['memory_gb_s']:>8.1f}{row['m1_share']:>7.0%}"
 
 
 if __name__ == "__main__":

@@ -16,11 +16,26 @@ from inference_pio.native import executor as executor_module
 from inference_pio.native.errors import NativeMemoryError
 from inference_pio.native.executor import NativeExecutor
 from inference_pio.runtime.batch import TokenBatch
+from inference_pio.runtime.executor import CountsReads
 from inference_pio.runtime.program import DecodeProgram
 from inference_pio.runtime.testing.executor_contract import BuildExecutor, ExecutorContract, batch_of, single_pass
 
 from .synthetic import QUANTIZED
-from .tiny import VOCAB, TinyPlugin, build_program, checkpoint_of, interpreter, load, relative_difference
+from .tiny import (
+    HEAD,
+    HEADS,
+    HIDDEN,
+    KEY_HEADS,
+    VOCAB,
+    WIDTH,
+    WINDOWS,
+    TinyPlugin,
+    build_program,
+    checkpoint_of,
+    interpreter,
+    load,
+    relative_difference,
+)
 
 EXACT_LOSS = 2e-3
 """Float32 weights lose what a KV cache in half precision loses: eleven bits, through three layers."""
@@ -85,6 +100,19 @@ def test_its_name_says_what_it_computes_with(tmp_path: Path) -> None:
     words = builder(tmp_path, "F32")().name.split()
     assert words[0] == "native"
     assert words[-3:] == ["cpu", "2", "threads"]
+
+
+def test_a_token_reads_every_weight_once_and_what_its_windows_hold(tmp_path: Path) -> None:
+    executor = builder(tmp_path, "F32")()
+    assert executor.engine is not None
+    row = WIDTH + WIDTH // 32 * 2  # Q8_0: bytes, and a scale for each group
+    embedding = (48 + 1) * row  # the tied head, whose 37 rows are three blocks, and the token's own row
+    blocks = len(WINDOWS) * 4 * (2 * HEADS * HEAD + 2 * KEY_HEADS * HEAD + 3 * HIDDEN) * WIDTH
+    seen = sum(min(window or 50, 50) for window in WINDOWS)
+    assert isinstance(executor, CountsReads)
+    assert executor.bytes_per_token(50) == embedding + blocks + seen * 2 * KEY_HEADS * HEAD * 2
+    executor.close()
+    assert executor.bytes_per_token(50) == 0
 
 
 @pytest.mark.parametrize(("dtype", "loss"), [("w8", 0.02), ("w4", 0.3)])

@@ -1,4 +1,7 @@
-"""Shows long work on standard error: bars on a terminal, a line at the start and the end of a download elsewhere."""
+"""Shows long work on standard error: bars on a terminal, a line at the start and the end of a download elsewhere.
+
+A measurement gets a plain line everywhere: a bar moves while others compute, and would be measured with them.
+"""
 
 from __future__ import annotations
 
@@ -63,12 +66,23 @@ class ProgressDisplay:
     def __call__(self, event: ProgressEvent) -> None:
         """Show one step. Safe to call from any thread."""
         with self._lock:
+            if event.stage == "measure":
+                self._tell_measuring(event)
+                return
             if self._last is None or (event.stage, event.label) != (self._last.stage, self._last.label):
                 self._end()
                 self._begin(event)
             self._last = event
             if self._draws and (event.stage != "load" or self._is_waiting or self._is_late()):
                 self._draw(event)
+
+    def _tell_measuring(self, event: ProgressEvent) -> None:
+        self._end()
+        self._last = event
+        if self._bars:
+            self._bars.stop()
+            self._bars = None
+        note(f"measuring {event.label}")
 
     def _begin(self, event: ProgressEvent) -> None:
         self._started = time.monotonic()

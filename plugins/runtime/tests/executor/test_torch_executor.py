@@ -11,6 +11,8 @@ from inference_pio.errors import InvalidOptionError
 from inference_pio.runtime.testing.executor_contract import ExecutorContract, batch_of, single_pass
 from inference_pio.runtime.torch_executor import IDLE_BYTES, TorchExecutor, choose_dtype, open_device
 
+from .conftest import HEAD, KEY_HEADS, WIDTH, WINDOWS, build_decoder
+
 TOLERANCE = 5e-5
 """The same float32 sums, split differently between chunks, single tokens and batches; logits are of order one."""
 VOCAB = 37
@@ -137,3 +139,26 @@ def test_threads_are_set_for_the_whole_process():
         assert torch.get_num_threads() == usable_cores() <= (os.cpu_count() or 1)
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_token_reads_every_parameter_once_and_what_its_windows_hold(build_executor):
+    executor = build_executor()
+    weights = sum(parameter.nbytes for parameter in executor.model.parameters())
+    seen = sum(min(window or 50, 50) for window in WINDOWS)
+    assert executor.bytes_per_token(50) == weights + seen * 2 * KEY_HEADS * HEAD * 4
+    executor.close()
+    assert executor.bytes_per_token(50) == 0
+
+
+def test_an_embedding_that_is_not_the_head_is_not_read():
+    decoder = build_decoder()
+    decoder.lm_head = torch.nn.Linear(WIDTH, VOCAB, bias=False)
+    executor = TorchExecutor(decoder, vocab_size=VOCAB, max_context=64, threads=1)
+    assert executor.bytes_per_token(0) == sum(
+        parameter.nbytes for name, parameter in decoder.named_parameters() if not name.startswith("embed_tokens")
+    )
+
+
+def test_what_lies_on_another_device_is_not_read_from_main_memory():
+    executor = TorchExecutor(build_decoder().to("meta"), vocab_size=VOCAB, max_context=64, threads=1)
+    assert executor.bytes_per_token(0) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ EXAMPLES = """
 inference-pio bench smollm2
 inference-pio bench smollm2 --threads 2 --dtype float32 --json
 inference-pio bench gemma3 --own-workloads     # what matters for this model beside the common figures
+inference-pio bench smollm2 --plot smollm2.svg # speed over context length and batch size; 3 minutes at most
 """
 
 
@@ -30,6 +32,12 @@ inference-pio bench gemma3 --own-workloads     # what matters for this model bes
     help="Prompts at once in `batch`.",
 )
 @option("--own-workloads", is_flag=True, help="Also measure what the model's authors added; takes longer.")
+@option(
+    "--plot",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also measure over context length and batch size, and draw that: .png or .svg; takes up to 3 minutes.",
+)
 @weights
 @device
 @dtype
@@ -40,7 +48,8 @@ inference-pio bench gemma3 --own-workloads     # what matters for this model bes
 def command(name: str, batch: int, weights: str | None, accept_license: bool, as_json: bool, **options: Any) -> None:
     """Measure how fast the model NAME is on this machine.
 
-    Loading, decoding, prefill and a batch of prompts. With --json exactly one line is printed, for programs.
+    Loading, decoding, prefill and a batch of prompts; on a CPU also what a token reads, and how much of the memory's
+    bandwidth that is. With --json exactly one line is printed, for programs.
     """
     from ...host import default_host
     from ...settings import trial
@@ -67,6 +76,12 @@ def command(name: str, batch: int, weights: str | None, accept_license: bool, as
 
 
 def _draw(result: Mapping[str, Any]) -> str:
-    return draw_fields(
-        [(key, f"{value:,.2f}" if isinstance(value, float) else str(value)) for key, value in result.items()]
-    )
+    return draw_fields([(key, _readable(key, value)) for key, value in result.items() if key != "curves"])
+
+
+def _readable(key: str, value: object) -> str:
+    if key == "bandwidth_share" and isinstance(value, float):
+        return f"{value:.0%}"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -92,6 +92,7 @@ class Engine:
         self._engine = ctypes.c_void_p()
         self._weights = [weight.data for weight in tables.weights]  # borrowed by the engine
         self._widths = list(tables.buffer_widths)
+        self._layers, self._cache_type = list(tables.layers), cache_type
         last = tables.operations[-1] if tables.operations else None
         has_logits = last is not None and last.kind == OperationKind.LOGITS and 0 <= last.weight < len(tables.weights)
         self.logits_width = tables.weights[last.weight].rows if last is not None and has_logits else 0
@@ -146,6 +147,14 @@ class Engine:
         stats = EngineStats()
         self._library.call("pio_engine_get_stats", self._engine, ctypes.byref(stats))
         return {name: getattr(stats, name) for name, _ in EngineStats._fields_}
+
+    def bytes_per_token(self, context: int) -> int:
+        """Return the bytes of weights, keys and values that one token after ``context`` tokens of a sequence reads."""
+        value = 2 if self._cache_type is CacheType.F16 else 4
+        cached = sum(
+            2 * value * heads * width * min(context, window or context) for heads, width, window in self._layers
+        )
+        return self.stats()["weight_bytes"] + cached
 
     def close(self) -> None:
         """End the threads and give the memory back. Safe to call twice; no other call may be running."""

@@ -70,6 +70,10 @@ class NativeExecutor:
         else:
             self.engine.free_slot(slot)
 
+    def bytes_per_token(self, context: int) -> int:
+        """See ``CountsReads``; 0 once it is closed."""
+        return self.engine.bytes_per_token(context) if self.engine is not None else 0
+
     def close(self) -> None:
         """See ``Executor``."""
         engine, self.engine = self.engine, None

@@ -49,3 +49,15 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Give back memory and threads. Safe to call twice."""
+
+
+@runtime_checkable
+class CountsReads(Protocol):
+    """What an executor may offer beside ``Executor``: then `inference-pio bench` tells how near the limit it is."""
+
+    def bytes_per_token(self, context: int) -> int | None:
+        """Bytes of main memory that computing one token after ``context`` tokens of one sequence has to read.
+
+        The weights of every product once, and the cached keys and values that the token attends to; rows of an
+        embedding, activations and logits are negligible. ``None`` where weights lie in other memory, as on a GPU.
+        """

@@ -119,6 +119,16 @@ class TorchExecutor:
             else:
                 cache.forget(slot, length)
 
+    def bytes_per_token(self, context: int) -> int | None:
+        """See ``CountsReads``; 0 once it is closed."""
+        if self.device.type != "cpu":
+            return None
+        if self.model is None:
+            return 0
+        looked_up = self.model.embed_tokens.weight if self.model.lm_head is not None else None
+        weights = sum(parameter.nbytes for parameter in self.model.parameters() if parameter is not looked_up)
+        return weights + sum(cache.bytes_read(context) for cache in self.caches)
+
     def close(self) -> None:
         """See ``Executor``."""
         self.model = None

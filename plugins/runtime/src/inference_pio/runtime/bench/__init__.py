@@ -1,6 +1,7 @@
-"""Measuring models: fixed workloads, what a token reads, and the memory's own speed beside it."""
+"""Measuring models: fixed workloads, what a token reads beside the memory's own speed, and curves."""
 
 from .bandwidth import BandwidthMeter
-from .run import Workload, decode_rate_at, run_bench
+from .run import run_bench
+from .workloads import Workload, decode_rate_at
 
 __all__ = ["BandwidthMeter", "Workload", "decode_rate_at", "run_bench"]

@@ -1,56 +1,29 @@
-"""How fast a model is on this machine: fixed workloads, the same for every model and every engine one compares with.
-
-    load     from file to ready, file in the page cache                        -> load_s
-    decode   a short chat prompt, then 128 greedy tokens, end-of-text ignored  -> decode_tok_s (tokens 2..128)
-    prefill  a 512-token prompt, one new token                                 -> prefill_tok_s (prompt / time to first)
-    batch    16 different prompts at once, 128 greedy tokens each              -> batch_tok_s (new tokens / wall time)
-
-Every rate is the best of three after a warm-up: the machine's noise only ever makes a run slower.
-"""
+"""``run_bench``: everything that is measured of a model, in one go."""
 
 from __future__ import annotations
 
-import importlib
-import itertools
+import datetime
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inference_pio.cores import usable_cores
 from inference_pio.errors import PluginLoadError
-from inference_pio.generation import GenerationStats, LoadOptions, ProgressCallback
+from inference_pio.generation import LoadOptions, ProgressEvent
 from inference_pio.host import default_host
 
 from ..causal_lm import CausalLMPlugin
+from .curves import measure_curves
+from .machine import describe_machine
+from .plot import check_plot, draw_plot
+from .reading import reading_figures
+from .workloads import batch_rate, best, decode_stats, prefill_rate, workloads_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inference_pio.generation import ProgressCallback
     from inference_pio.interfaces import ModelPlugin
-
-NEW_TOKENS = 128
-QUESTION = (
-    "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
-    "<|im_start|>user\nWhy is the sky blue?<|im_end|>\n<|im_start|>assistant\n"
-)
-STORY = "<|im_start|>user\nWrite a long story about number {}.<|im_end|>\n<|im_start|>assistant\n"
-LONG = "The quick brown fox jumps over the lazy dog. " * 51
-GREEDY: dict[str, Any] = {"temperature": 0.0, "repetition_penalty": 1.0, "ignore_eos": True}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Workload:
-    """Something a model measures beside the common workloads; listed in ``WORKLOADS`` of its ``benchmarks`` package.
-
-    Attributes:
-        key: Name of the figure, ending in its unit: ``decode_at_2048_tok_s``.
-        summary: What is measured and why.
-        measure: One run on a loaded model; greater is better.
-    """
-
-    key: str
-    summary: str
-    measure: Callable[[CausalLMPlugin], float]
 
 
 def run_bench(
@@ -64,6 +37,7 @@ def run_bench(
     accept_license: bool = False,
     progress: ProgressCallback | None = None,
     own_workloads: bool = False,
+    plot: Path | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
     """Load a model and measure it.
@@ -76,13 +50,22 @@ def run_bench(
         device: As in ``LoadOptions``.
         dtype: As in ``LoadOptions``.
         accept_license: As in ``LoadOptions``.
-        progress: Called while downloading and loading.
+        progress: Called while downloading and loading, and before every measurement.
         own_workloads: Also run the workloads that the model brings.
+        plot: Also measure over context length and batch size, and draw that into this PNG or SVG file.
         force: Go on although there seems to be too little memory.
 
     Returns:
-        ``peer``, ``threads``, ``load_s`` (seconds), rates (tokens a second) and ``peak_rss_mb`` (MiB).
+        ``peer``, ``model``, ``executor``, ``threads``, ``load_s`` (seconds), rates (tokens a second), ``peak_rss_mb``
+        (MiB); on a CPU ``bytes_per_token``, ``memory_bandwidth_gb_s`` (10^9 bytes a second) and ``bandwidth_share`` (0
+        to 1), see ``reading_figures``; ``machine``, ``date`` and, with ``plot``, ``curves``, see ``measure_curves``.
+
+    Raises:
+        InvalidOptionError: ``plot`` is no place for a picture; before anything is measured.
+        InferencePioError: ``plot`` without matplotlib; or loading failed.
     """
+    if plot is not None:
+        check_plot(plot)
     host = default_host()
     host.pull(plugin_name, weights, accept_license=accept_license, progress=progress)  # a download is not loading
     threads = threads or usable_cores()
@@ -95,17 +78,37 @@ def run_bench(
     started = time.perf_counter()
     model = _causal(host.load(plugin_name, options, force=force))
     figures: dict[str, float] = {"load_s": time.perf_counter() - started}
+    report = _Report(progress)
     with model:
-        executor = model.engine.executor.name if model.engine else ""
-        figures["decode_tok_s"] = best(lambda: decode_rate(model.generate(QUESTION, **_greedy(NEW_TOKENS)).stats))
+        assert model.engine is not None, "it has just been loaded"
+        executor = model.engine.executor.name
+        report("decode")
+        figures["decode_tok_s"] = best(lambda: decode_stats(model).decode_tokens_per_s)
+        report("prefill")
         figures["prefill_tok_s"] = best(lambda: prefill_rate(model))
+        report(f"{batch} prompts at once")
         figures["batch_tok_s"] = best(lambda: batch_rate(model, batch))
-        if own_workloads:
-            figures |= {w.key: best(lambda w=w: w.measure(model)) for w in workloads_of(model)}  # type: ignore[misc]  # a default of a lambda has no type
-    if (peak := peak_rss_mb()) is not None:
-        figures["peak_rss_mb"] = peak
-    rounded = {key: round(value, 3) for key, value in figures.items()}
-    return {"peer": "inference-pio", "model": plugin_name, "executor": executor, "threads": threads, **rounded}
+        for workload in workloads_of(model) if own_workloads else ():
+            report(workload.summary)
+            figures[workload.key] = best(lambda w=workload: w.measure(model))  # type: ignore[misc]  # a default of a lambda has no type
+        if (peak := peak_rss_mb()) is not None:  # before anything that only measuring needs takes memory
+            figures["peak_rss_mb"] = peak
+        report("the memory's bandwidth")
+        figures |= reading_figures(model, threads)
+        curves = measure_curves(model, report) if plot is not None else None
+    result: dict[str, Any] = {
+        "peer": "inference-pio",
+        "model": plugin_name,
+        "executor": executor,
+        "threads": threads,
+        **{key: round(value, 3) for key, value in figures.items()},
+        "machine": describe_machine(),
+        "date": datetime.date.today().isoformat(),
+    }
+    if plot is not None and curves is not None:
+        result["curves"] = curves
+        draw_plot(plot, result)
+    return result
 
 
 def peak_rss_mb() -> float | None:
@@ -118,46 +121,16 @@ def peak_rss_mb() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / per_mib
 
 
-def best(measure: Callable[[], float], rounds: int = 3) -> float:
-    """Return the greatest of several runs after a warm-up."""
-    measure()
-    return max(measure() for _ in range(rounds))
+class _Report:
+    """Counts measurements and tells which one begins."""
 
+    def __init__(self, progress: ProgressCallback | None) -> None:
+        self.progress, self.done = progress, 0
 
-def decode_rate(stats: GenerationStats) -> float:
-    """New tokens a second without the first one, whose time is the prefill's."""
-    return stats.decode_tokens_per_s
-
-
-def prefill_rate(model: CausalLMPlugin) -> float:
-    """Prompt tokens a second, on a prompt that no cache has seen."""
-    stats = model.generate(f"{next(_prompts)} {LONG}", **_greedy(1)).stats
-    return stats.prompt_tokens / stats.total_s
-
-
-def batch_rate(model: CausalLMPlugin, batch: int) -> float:
-    """New tokens a second over several prompts at once."""
-    started = time.perf_counter()
-    completions = model.generate_batch([STORY.format(i) for i in range(batch)], **_greedy(NEW_TOKENS))
-    return sum(len(c.token_ids) for c in completions) / (time.perf_counter() - started)
-
-
-def decode_rate_at(model: CausalLMPlugin, tokens: int) -> float:
-    """New tokens a second after a prompt of ``tokens`` tokens."""
-    ids = model.tokenize(LONG)
-    prompt = (ids * (tokens // len(ids) + 1))[:tokens]
-    return decode_rate(model.generate(prompt, **_greedy(NEW_TOKENS // 4)).stats)
-
-
-def workloads_of(model: CausalLMPlugin) -> tuple[Workload, ...]:
-    """Return the workloads that a model's ``benchmarks`` package lists; empty when it has none."""
-    package = type(model).__module__.rpartition(".")[0]
-    return tuple(getattr(importlib.import_module(f"{package}.benchmarks"), "WORKLOADS", ()))
-
-
-def _greedy(tokens: int) -> dict[str, Any]:
-    # The prompts hold their chat markup themselves, so that every engine gets the same text.
-    return {**GREEDY, "raw": True, "max_new_tokens": tokens}
+    def __call__(self, label: str) -> None:
+        if self.progress:
+            self.progress(ProgressEvent(stage="measure", done=self.done, total=None, unit="figures", label=label))
+        self.done += 1
 
 
 def _causal(plugin: ModelPlugin) -> CausalLMPlugin:
@@ -166,6 +139,3 @@ def _causal(plugin: ModelPlugin) -> CausalLMPlugin:
             "is not a causal language model of the runtime, so it cannot be measured", plugin=plugin.name
         )
     return plugin
-
-
-_prompts: Iterator[int] = itertools.count()

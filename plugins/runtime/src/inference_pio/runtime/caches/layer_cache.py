@@ -44,6 +44,11 @@ class LayerCache(ABC):
         """Bytes that keys and values take now."""
         return 2 * self.keys.nbytes
 
+    def bytes_read(self, context: int) -> int:
+        """Bytes that a token of one sequence attends to after ``context`` tokens."""
+        _, heads, _, width = self.keys.shape
+        return 2 * heads * width * self.keys.itemsize * min(context, self.window or context)
+
     def reserve(self, slots: int, places: int) -> None:
         """Make room for ``slots`` slots of ``places`` tokens, keeping what is cached."""
         places = min(places, self.limit)
