@@ -1,10 +1,16 @@
-"""Packed weights and what the host remembers go to folders of the test's own."""
+"""Packed weights and what the host remembers go to folders of the test's own; the kernels may be another build's."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+from inference_pio.native import library
+
+if chosen := os.environ.get("INFERENCE_PIO_TEST_KERNELS"):  # built with a sanitizer, say
+    library.LIBRARY = Path(chosen)
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 Arrays = tuple[Ints, Ints, Ints, Ints]
 
 # Where the half-precision scales of a block lie, bytes from its start.
-_SCALES = {
+SCALES = {
     "Q4_0": (0,),
     "Q4_1": (0, 2),
     "Q5_0": (0,),
@@ -33,7 +33,7 @@ _SCALES = {
     "Q5_K": (0, 2),
     "Q6_K": (208,),
 }
-QUANTIZED = tuple(_SCALES)
+QUANTIZED = tuple(SCALES)
 PLAIN = ("F32", "F16", "BF16")
 
 
@@ -44,7 +44,7 @@ def stored_rows(kind: str, rows: int, columns: int, rng: np.random.Generator, *,
         return as_stored(kind, values)
     stored = block_type(kind)
     blocks = rng.integers(0, 256, (rows * columns // stored.values, stored.n_bytes), dtype=np.uint8)
-    for start in _SCALES[kind]:
+    for start in SCALES[kind]:
         halves = (rng.standard_normal(len(blocks)) * scale).astype(np.float16)
         blocks[:, start : start + 2] = halves.view(np.uint8).reshape(-1, 2)
     return blocks.reshape(rows, -1)
