@@ -129,7 +129,7 @@ constexpr int lines_per_group(int bits, Scale scale) {
 }
 
 template <int Bits, Scale Kind, int T, int P>
-static inline void quantized_tile(const ProductArgs &args, int64_t block, int part, int64_t token) {
+static inline void quantized_tile(const ProductArgs &args, int64_t block, int part, int64_t token, int64_t first_token) {
     const int64_t groups = args.columns / kGroup;
     const uint8_t *quants = args.weight + block * args.block_bytes;
     const uint8_t *scales = quants + groups * group_quant_bytes(Bits);
@@ -141,8 +141,10 @@ static inline void quantized_tile(const ProductArgs &args, int64_t block, int pa
         for (int t = 0; t < T; ++t) sums[p][t] = broadcast(0.0f);
     const uint8_t *ahead = quants + kPrefetchBytes;
     const int64_t pace = args.block_bytes / groups;
+    // Several tokens: only the first tile of a block, the others find it in the cache.
+    const bool asks_ahead = T == 1 || token == first_token;
     for (int64_t g = 0; g < groups; ++g, quants += group_quant_bytes(Bits), q += kGroup * T, at += T) {
-        if constexpr (T == 1) {
+        if (asks_ahead) {
             for (int line = 0; line < lines_per_group(Bits, Kind); ++line) prefetch(ahead + line * 64);
             ahead += pace;
         }
@@ -159,21 +161,21 @@ static inline void quantized_tile(const ProductArgs &args, int64_t block, int pa
 }
 
 // All rows of a block for `T` tokens. A single token takes the whole block in one pass, for its speed is memory's.
-template <int Bits, Scale Kind, int T> static void quantized_block(const ProductArgs &args, int64_t block, int64_t token) {
+template <int Bits, Scale Kind, int T> static void quantized_block(const ProductArgs &args, int64_t block, int64_t token, int64_t first_token) {
     constexpr int kParts = (int)kBlockRows / kLanes, P = T == 1 ? kParts : kParts > kTileParts ? kTileParts : kParts;
-    for (int part = 0; part < kParts; part += P) quantized_tile<Bits, Kind, T, P>(args, block, part, token);
+    for (int part = 0; part < kParts; part += P) quantized_tile<Bits, Kind, T, P>(args, block, part, token, first_token);
 }
 
-template <int Bits, Scale Kind> static inline void quantized_rest(const ProductArgs &args, int64_t block, int64_t token, int64_t n) {
+template <int Bits, Scale Kind> static inline void quantized_rest(const ProductArgs &args, int64_t block, int64_t token, int64_t n, int64_t first_token) {
     static_assert(kTileTokens <= 8, "add cases");
     switch (n) {
-        case 1: return quantized_block<Bits, Kind, 1>(args, block, token);
-        case 2: return quantized_block<Bits, Kind, 2>(args, block, token);
-        case 3: if constexpr (kTileTokens > 3) return quantized_block<Bits, Kind, 3>(args, block, token); break;
-        case 4: if constexpr (kTileTokens > 4) return quantized_block<Bits, Kind, 4>(args, block, token); break;
-        case 5: if constexpr (kTileTokens > 5) return quantized_block<Bits, Kind, 5>(args, block, token); break;
-        case 6: if constexpr (kTileTokens > 6) return quantized_block<Bits, Kind, 6>(args, block, token); break;
-        case 7: if constexpr (kTileTokens > 7) return quantized_block<Bits, Kind, 7>(args, block, token); break;
+        case 1: return quantized_block<Bits, Kind, 1>(args, block, token, first_token);
+        case 2: return quantized_block<Bits, Kind, 2>(args, block, token, first_token);
+        case 3: if constexpr (kTileTokens > 3) return quantized_block<Bits, Kind, 3>(args, block, token, first_token); break;
+        case 4: if constexpr (kTileTokens > 4) return quantized_block<Bits, Kind, 4>(args, block, token, first_token); break;
+        case 5: if constexpr (kTileTokens > 5) return quantized_block<Bits, Kind, 5>(args, block, token, first_token); break;
+        case 6: if constexpr (kTileTokens > 6) return quantized_block<Bits, Kind, 6>(args, block, token, first_token); break;
+        case 7: if constexpr (kTileTokens > 7) return quantized_block<Bits, Kind, 7>(args, block, token, first_token); break;
         default: break;
     }
 }
@@ -189,8 +191,8 @@ template <int Bits, Scale Kind> static void quantized_product(const ProductArgs 
         for (int64_t block = args.first_block; block < args.last_block; ++block) {
             int64_t token = first;
             for (; token + kTileTokens <= last; token += kTileTokens)
-                quantized_block<Bits, Kind, kTileTokens>(args, block, token);
-            quantized_rest<Bits, Kind>(args, block, token, last - token);
+                quantized_block<Bits, Kind, kTileTokens>(args, block, token, first);
+            quantized_rest<Bits, Kind>(args, block, token, last - token, first);
         }
     }
 }
