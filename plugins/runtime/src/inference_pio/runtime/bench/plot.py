@@ -94,9 +94,10 @@ def _draw_panel(axes: Axes, xs: Sequence[int], ys: Sequence[float]) -> None:
     axes.set_xscale("log", base=2)
     axes.set_xticks(xs, [str(x) for x in xs], rotation=45)
     axes.minorticks_off()
+    axes.margins(x=0.12)
     axes.set_ylim(0, 1.15 * max(ys, default=1.0))
     axes.grid(axis="y", color=GRID, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     for x, y in zip(xs, ys, strict=True):
         label = f"{y:,.0f}" if y >= 10 else f"{y:.1f}"
-        axes.annotate(label, (x, y), (0, 5), textcoords="offset points", ha="center", fontsize=7)
+        axes.annotate(label, (x, y), (3, 5), textcoords="offset points", ha="center", fontsize=7)
