@@ -131,6 +131,21 @@ def test_bench_for_people_has_thousands_and_percents_and_no_curves(with_bench):
     assert "curves" not in table
 
 
+def test_no_bar_moves_while_something_is_measured(with_bench, site, terminal):
+    downloading = 'progress(ProgressEvent(stage="download", done=1, total=2, unit="bytes", label="weights"))'
+    threads = "[thread for thread in threading.enumerate() if not isinstance(thread, threading.Timer)]"  # it sleeps
+    idle = f"assert {threads} == [threading.main_thread()], threading.enumerate()"
+    bench = BENCH.replace(
+        '    print("noise from measuring")\n', f"    {downloading}\n    assert threading.active_count() > 1\n"
+    )
+    bench = bench.replace("    assert settings.is_trial()", f"    {idle}")
+    (site.folder / "inference_pio" / "runtime" / "bench.py").write_text(f"import threading\n{bench}")
+    with terminal("bench", "echo") as screen:
+        assert screen.wait() == 0, screen.seen
+        assert "downloading weights" in screen.seen
+        assert "measuring decode\r\n" in screen.seen
+
+
 def test_bench_passes_the_name_of_a_plot_on(with_bench):
     done = with_bench.run("bench", "echo", "--json", "--plot", "speed.svg")
     assert json.loads(done.stdout)["curves"] == {"plot": "speed.svg"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,5 +107,5 @@ def test_a_write_that_fails_leaves_the_old_picture_and_nothing_else(
 
 
 def test_drawing_asks_for_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.pyplot", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     assert render(RESULT, "png")
