@@ -1,20 +1,27 @@
 #include "cache.h"
 
+#include <algorithm>
+
+#include "error.h"
+
 namespace pio {
 
 Cache::Cache(std::vector<pio_layer> layers, bool is_half, int64_t max_tokens)
     : layers_(std::move(layers)), is_half_(is_half), max_tokens_(max_tokens) {}
 
-void Cache::allocate(int32_t slots, int32_t context) {
+void Cache::allocate(int32_t slots, int32_t context, int64_t most_bytes) {
     std::vector<std::vector<void *>> pages(layers_.size() * (size_t)slots), spare(layers_.size());
     std::vector<int64_t> lengths((size_t)slots), highest((size_t)slots);
+    std::vector<size_t> counts(layers_.size());
     pages_.swap(pages);
     free_.swap(spare);
     lengths_.swap(lengths);
     highest_.swap(highest);
+    counts_.swap(counts);
     memory_.clear();
     n_bytes_ = 0;
     context_ = context;
+    most_bytes_ = most_bytes;
 }
 
 int64_t Cache::page_bytes(int64_t layer) const {
@@ -41,32 +48,66 @@ bool Cache::can_rewind(int64_t slot, int64_t position) const {
     return true;
 }
 
+int64_t Cache::pages_for(int64_t layer, int64_t end) const {
+    const int64_t ring = ring_pages(layer), wanted = (end + kPagePlaces - 1) / kPagePlaces;
+    return ring && wanted > ring ? ring : wanted;
+}
+
+void Cache::add_page(int64_t layer) {
+    const int64_t bytes = page_bytes(layer);
+    if (most_bytes_ && bytes > most_bytes_ - n_bytes_) drop_free_pages();  // of other layers: this one has none
+    if (most_bytes_ && bytes > most_bytes_ - n_bytes_)
+        fail(PIO_E_MEMORY, "keys and values fill the %lld MB that they may take", (long long)(most_bytes_ / 1000000));
+    free_[(size_t)layer].reserve(counts_[(size_t)layer] + 1);  // that all pages can be given back whatever happens
+    memory_.push_back(allocate_block<char>(bytes));
+    free_[(size_t)layer].push_back(memory_.back().get());
+    ++counts_[(size_t)layer];
+    n_bytes_ += bytes;
+}
+
+void Cache::drop_free_pages() {
+    std::vector<void *> dropped;
+    for (size_t layer = 0; layer < layers_.size(); ++layer) {
+        dropped.insert(dropped.end(), free_[layer].begin(), free_[layer].end());
+        n_bytes_ -= (int64_t)free_[layer].size() * page_bytes((int64_t)layer);
+        counts_[layer] -= free_[layer].size();
+        free_[layer].clear();
+    }
+    std::sort(dropped.begin(), dropped.end());
+    const auto is_dropped = [&](const Block<char> &page) {
+        return std::binary_search(dropped.begin(), dropped.end(), (void *)page.get());
+    };
+    memory_.erase(std::remove_if(memory_.begin(), memory_.end(), is_dropped), memory_.end());
+}
+
 void Cache::reserve(int64_t slot, int64_t end) {
     for (size_t layer = 0; layer < layers_.size(); ++layer) {
         std::vector<void *> &own = pages((int64_t)layer, slot);
-        const int64_t ring = ring_pages((int64_t)layer);
-        int64_t wanted = (end + kPagePlaces - 1) / kPagePlaces;
-        if (ring && wanted > ring) wanted = ring;
+        const int64_t wanted = pages_for((int64_t)layer, end);
         while ((int64_t)own.size() < wanted) {
-            if (free_[layer].empty()) {
-                memory_.push_back(allocate_block<char>(page_bytes((int64_t)layer)));
-                n_bytes_ += page_bytes((int64_t)layer);
-                free_[layer].push_back(memory_.back().get());
-            }
+            if (free_[layer].empty()) add_page((int64_t)layer);
             own.push_back(free_[layer].back());
             free_[layer].pop_back();
         }
     }
-    if (end > highest_[(size_t)slot]) highest_[(size_t)slot] = end;
+}
+
+void Cache::give_back(int64_t slot) {
+    for (size_t layer = 0; layer < layers_.size(); ++layer) {
+        std::vector<void *> &own = pages((int64_t)layer, slot);
+        for (int64_t used = pages_for((int64_t)layer, highest_[(size_t)slot]); (int64_t)own.size() > used; own.pop_back())
+            free_[layer].push_back(own.back());
+    }
+}
+
+void Cache::set_length(int64_t slot, int64_t length) {
+    lengths_[(size_t)slot] = length;
+    if (length > highest_[(size_t)slot]) highest_[(size_t)slot] = length;
 }
 
 void Cache::forget(int64_t slot) {
-    for (size_t layer = 0; layer < layers_.size(); ++layer) {
-        std::vector<void *> &own = pages((int64_t)layer, slot);
-        free_[layer].insert(free_[layer].end(), own.begin(), own.end());
-        own.clear();
-    }
     lengths_[(size_t)slot] = highest_[(size_t)slot] = 0;
+    give_back(slot);
 }
 
 CacheView Cache::view(int64_t layer, int64_t slot) const {

@@ -11,8 +11,8 @@ class Cache {
 public:
     Cache(std::vector<pio_layer> layers, bool is_half, int64_t max_tokens);
 
-    // Forgets everything.
-    void allocate(int32_t slots, int32_t context);
+    // Forgets everything. All pages together take `most_bytes` at most; 0: no limit.
+    void allocate(int32_t slots, int32_t context, int64_t most_bytes);
 
     int32_t slots() const { return (int32_t)lengths_.size(); }
     int32_t context() const { return context_; }
@@ -22,9 +22,11 @@ public:
     // Whether a sequence can go on at `position`, which is at most its length: rings have forgotten what is too far back.
     bool can_rewind(int64_t slot, int64_t position) const;
 
-    // Gets pages for positions below `end`; the length stays. Throws std::bad_alloc.
+    // Gets pages for positions below `end`; the length stays. Throws std::bad_alloc, and Failure at the limit.
     void reserve(int64_t slot, int64_t end);
-    void set_length(int64_t slot, int64_t length) { lengths_[(size_t)slot] = length; }
+    // Gives back what was reserved and never written to.
+    void give_back(int64_t slot);
+    void set_length(int64_t slot, int64_t length);
     void forget(int64_t slot);
 
     CacheView view(int64_t layer, int64_t slot) const;
@@ -32,6 +34,9 @@ public:
 private:
     int64_t page_bytes(int64_t layer) const;
     int64_t ring_pages(int64_t layer) const;
+    int64_t pages_for(int64_t layer, int64_t end) const;
+    void add_page(int64_t layer);
+    void drop_free_pages();
     std::vector<void *> &pages(int64_t layer, int64_t slot) {
         return pages_[(size_t)(layer * (int64_t)lengths_.size() + slot)];
     }
@@ -45,7 +50,8 @@ private:
     std::vector<std::vector<void *>> pages_;    // [layer][slot]
     std::vector<std::vector<void *>> free_;     // [layer]
     std::vector<Block<char>> memory_;
-    int64_t n_bytes_ = 0;
+    std::vector<size_t> counts_;                // pages by layer, free or not
+    int64_t n_bytes_ = 0, most_bytes_ = 0;
 };
 
 }  // namespace pio

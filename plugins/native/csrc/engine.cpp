@@ -89,9 +89,10 @@ Engine::Entry::Entry(Engine &engine) : engine_(engine) {
     }
 }
 
-void Engine::allocate(int32_t slots, int32_t context) {
+void Engine::allocate(int32_t slots, int32_t context, int64_t cache_bytes) {
+    if (cache_bytes < 0) fail(PIO_E_ARGUMENT, "a cache of %lld bytes cannot be had", (long long)cache_bytes);
     if (slots < 1 || slots > 65536 || context < 1) fail(PIO_E_ARGUMENT, "%d slots of %d tokens cannot be had", slots, context);
-    cache_.allocate(slots, context);
+    cache_.allocate(slots, context, cache_bytes);
 }
 
 void Engine::free_slot(int32_t slot) {

@@ -32,7 +32,7 @@ public:
     Engine(const pio_program &program, const pio_engine_options &options);
     ~Engine();
 
-    void allocate(int32_t slots, int32_t context);
+    void allocate(int32_t slots, int32_t context, int64_t cache_bytes);
     void step(const pio_batch &batch, float *logits, int64_t logit_values);
     void free_slot(int32_t slot);
     int64_t read_buffer(int32_t buffer, float *out, int64_t out_values) const;
@@ -68,8 +68,10 @@ private:
     int64_t between() override;
     void run_task(int64_t task, int thread) override;
 
+    void reserve_cache(const std::vector<Span> &spans);
     std::vector<Span> check_batch(const pio_batch &batch, int64_t logit_values) const;
-    void run_piece(const pio_batch &batch, int64_t first, int64_t rows, const std::vector<Span> &spans, float *&logits);
+    void cut_piece(const pio_batch &batch, int64_t first, const std::vector<Span> &spans);
+    void run_piece(float *&logits);
 
     int64_t task_count(const Phase &phase);
     int64_t share_rows();

@@ -31,8 +31,8 @@ int32_t pio_engine_create(const pio_program *program, const pio_engine_options *
 
 void pio_engine_destroy(pio_engine *engine) { delete engine; }
 
-int32_t pio_engine_allocate(pio_engine *engine, int32_t slots, int32_t context) {
-    return inside(engine, [&](pio::Engine &e) { e.allocate(slots, context); });
+int32_t pio_engine_allocate(pio_engine *engine, int32_t slots, int32_t context, int64_t cache_bytes) {
+    return inside(engine, [&](pio::Engine &e) { e.allocate(slots, context, cache_bytes); });
 }
 
 int32_t pio_engine_step(pio_engine *engine, const pio_batch *batch, float *logits, int64_t logit_values) {

@@ -38,6 +38,8 @@ template <class Body> int32_t guarded(Body body) {
         return remember({PIO_E_MEMORY, "out of memory"});
     } catch (const std::system_error &error) {
         return remember({PIO_E_THREADS, std::string("the system refused a thread: ") + error.what()});
+    } catch (...) {  // what a container throws for a size beyond all memory
+        return remember({PIO_E_MEMORY, "no memory"});
     }
 }
 

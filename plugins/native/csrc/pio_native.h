@@ -241,9 +241,10 @@ PIO_API int32_t pio_engine_create(const pio_program *program, const pio_engine_o
 /* Ends threads, frees memory; NULL is allowed. Must not run beside another call on the same engine. */
 PIO_API void pio_engine_destroy(pio_engine *engine);
 
-/* Make room for `slots` sequences of up to `context` tokens. Forgets every sequence. Takes cache memory only as sequences grow, in
+/* Make room for `slots` sequences of up to `context` tokens. Forgets every sequence. Takes cache memory, `cache_bytes` at most in
+ * all (0: as much as the system gives; a step that needs more is refused with PIO_E_MEMORY), only as sequences grow, in
  * pages of 256 tokens; sliding layers keep a ring of window + max_tokens tokens (rounded up to pages). */
-PIO_API int32_t pio_engine_allocate(pio_engine *engine, int32_t slots, int32_t context);
+PIO_API int32_t pio_engine_allocate(pio_engine *engine, int32_t slots, int32_t context, int64_t cache_bytes);
 
 typedef struct pio_batch {
     const int64_t *tokens;     /* [M], each below the rows of the weights that EMBED reads */

@@ -50,21 +50,32 @@ std::vector<Span> Engine::check_batch(const pio_batch &batch, int64_t logit_valu
 void Engine::step(const pio_batch &batch, float *logits, int64_t logit_values) {
     if (!logits && batch.n_logit_rows && program_.logits_width()) fail(PIO_E_ARGUMENT, "logits is null");
     const std::vector<Span> spans = check_batch(batch, logit_values);
-    for (const Span &span : spans) cache_.reserve(span.slot, span.first_position + span.tokens);
+    reserve_cache(spans);
+    // All that may fail comes before the first piece: a step is computed whole or not at all.
+    for (int64_t first = 0; first < batch.n_tokens; first += max_tokens_) cut_piece(batch, first, spans);
     for (int64_t first = 0; first < batch.n_tokens; first += max_tokens_) {
-        const int64_t left = batch.n_tokens - first;
-        run_piece(batch, first, left < max_tokens_ ? left : max_tokens_, spans, logits);
+        if (batch.n_tokens > max_tokens_) cut_piece(batch, first, spans);
+        run_piece(logits);
     }
     ++steps_;
     tokens_ += batch.n_tokens;
 }
 
-void Engine::run_piece(const pio_batch &batch, int64_t first, int64_t rows, const std::vector<Span> &spans, float *&logits) {
+void Engine::reserve_cache(const std::vector<Span> &spans) {
+    try {
+        for (const Span &span : spans) cache_.reserve(span.slot, span.first_position + span.tokens);
+    } catch (...) {
+        for (const Span &span : spans) cache_.give_back(span.slot);
+        throw;
+    }
+}
+
+void Engine::cut_piece(const pio_batch &batch, int64_t first, const std::vector<Span> &spans) {
+    const int64_t left = batch.n_tokens - first, rows = left < max_tokens_ ? left : max_tokens_;
     piece_.tokens = batch.tokens + first;
     piece_.positions = batch.positions + first;
     piece_.slots = batch.slots + first;
     piece_.rows = rows;
-    piece_.logits = logits;
     piece_.spans.clear();
     piece_.logit_rows.clear();
     for (const Span &span : spans) {
@@ -77,6 +88,10 @@ void Engine::run_piece(const pio_batch &batch, int64_t first, int64_t rows, cons
         if (batch.logit_rows[i] >= first && batch.logit_rows[i] < first + rows)
             piece_.logit_rows.push_back(batch.logit_rows[i] - first);
     reserve_attention();
+}
+
+void Engine::run_piece(float *&logits) {
+    piece_.logits = logits;
     phase_ = 0;
     pool_->run(*this);
     last_rows_ = piece_.rows;

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .errors import ForkedError, NativeError
 from .library import Library, load_library
 from .structures import (
     Batch,
@@ -62,7 +65,7 @@ class ProgramTables:
 class Engine:
     """Runs a program over batches of tokens, with a cache and threads of its own.
 
-    One call at a time; another thread's call meanwhile is refused.
+    One call at a time; another thread's call meanwhile is refused, but for ``close``, which waits for it.
 
     Args:
         tables: The program; checked whole.
@@ -90,6 +93,7 @@ class Engine:
         self.max_tokens = max_tokens
         self._library: Library = load_library()
         self._engine = ctypes.c_void_p()
+        self._inside, self._process = threading.RLock(), os.getpid()
         self._weights = [weight.data for weight in tables.weights]  # borrowed by the engine
         self._widths = list(tables.buffer_widths)
         self._layers, self._cache_type = list(tables.layers), cache_type
@@ -102,9 +106,15 @@ class Engine:
             "pio_engine_create", ctypes.byref(program), ctypes.byref(options), ctypes.byref(self._engine)
         )
 
-    def allocate(self, slots: int, context: int) -> None:
-        """Make room for ``slots`` sequences of up to ``context`` tokens; forgets every sequence."""
-        self._library.call("pio_engine_allocate", self._engine, slots, context)
+    def allocate(self, slots: int, context: int, *, cache_bytes: int = 0) -> None:
+        """Make room for sequences; forgets every one that there is.
+
+        Args:
+            slots: Sequences.
+            context: Tokens of each, at most.
+            cache_bytes: What keys and values of all of them may take, at most; 0 for whatever the system gives.
+        """
+        self._call("pio_engine_allocate", slots, context, cache_bytes)
 
     def step(
         self,
@@ -118,6 +128,7 @@ class Engine:
         Raises:
             NativeArgumentError: The arrays disagree, a token lies outside the vocabulary, a position outside the
                 context or behind a gap, or a slot outside the slots.
+            NativeMemoryError: Keys and values would take more than they may, or than there is; nothing was computed.
         """
         arrays = [np.ascontiguousarray(each, dtype=np.int64) for each in (tokens, slots, positions, logit_rows)]
         if not len(arrays[0]) == len(arrays[1]) == len(arrays[2]):
@@ -125,27 +136,25 @@ class Engine:
         pointers = [each.ctypes.data_as(ctypes.POINTER(ctypes.c_int64)) for each in arrays]
         batch = Batch(*pointers, len(arrays[0]), len(arrays[3]))
         logits = np.empty((len(arrays[3]), self.logits_width), dtype=np.float32)
-        self._library.call("pio_engine_step", self._engine, ctypes.byref(batch), logits.ctypes.data, logits.size)
+        self._call("pio_engine_step", ctypes.byref(batch), logits.ctypes.data, logits.size)
         return logits
 
     def free_slot(self, slot: int) -> None:
         """Forget the sequence in a slot."""
-        self._library.call("pio_engine_free_slot", self._engine, slot)
+        self._call("pio_engine_free_slot", slot)
 
     def read_buffer(self, buffer: int, max_rows: int) -> NDArray[np.float32]:
         """Return a buffer after the last step, (rows of its last piece, width); for tests."""
         width = self._widths[buffer] if 0 <= buffer < len(self._widths) else 1
         out = np.empty((max_rows, width), dtype=np.float32)
         rows = ctypes.c_int64()
-        self._library.call(
-            "pio_engine_read_buffer", self._engine, buffer, out.ctypes.data, out.size, ctypes.byref(rows)
-        )
+        self._call("pio_engine_read_buffer", buffer, out.ctypes.data, out.size, ctypes.byref(rows))
         return out[: rows.value]
 
     def stats(self) -> Mapping[str, int]:
         """Return the counters of ``pio_engine_stats`` by name."""
         stats = EngineStats()
-        self._library.call("pio_engine_get_stats", self._engine, ctypes.byref(stats))
+        self._call("pio_engine_get_stats", ctypes.byref(stats))
         return {name: getattr(stats, name) for name, _ in EngineStats._fields_}
 
     def bytes_per_token(self, context: int) -> int:
@@ -157,15 +166,30 @@ class Engine:
         return self.stats()["weight_bytes"] + cached
 
     def close(self) -> None:
-        """End the threads and give the memory back. Safe to call twice; no other call may be running."""
-        engine, self._engine = self._engine, ctypes.c_void_p()
-        if engine.value is not None:
+        """End the threads and give the memory back, after another thread's call if one runs. Safe to call twice."""
+        if os.getpid() == self._process:  # else a thread that was not copied may hold it for ever
+            self._inside.acquire()
+        if self._engine.value is not None:
+            engine = ctypes.c_void_p(self._engine.value)
+            self._engine.value = None  # in place, for whoever has the object in its hands
             self._library.destroy_engine(engine)
         self._weights = []
+        if os.getpid() == self._process:
+            self._inside.release()
 
     def __del__(self) -> None:
         if getattr(self, "_engine", None):
             self.close()
+
+    def _call(self, name: str, *arguments: object) -> None:
+        if not self._inside.acquire(blocking=False):
+            if os.getpid() != self._process:
+                raise ForkedError("this process was forked while the engine was computing; load the model again")
+            raise NativeError("another thread is inside this engine")
+        try:
+            self._library.call(name, self._engine, *arguments)
+        finally:
+            self._inside.release()
 
 
 def _c_program(tables: ProgramTables) -> tuple[Program, list[object]]:

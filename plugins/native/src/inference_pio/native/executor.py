@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inference_pio.errors import CacheFullError, NotLoadedError
+from inference_pio.memory import machine_memory
 from inference_pio.runtime.sequence_lengths import SequenceLengths
 
 from .errors import NativeMemoryError
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 IDLE_BYTES = 256 << 20
 """Bytes of caches that stay allocated while no sequence runs, so that the next turn of a chat need not grow anew."""
+
+
+CACHE_SHARE = 0.9
+"""Of the memory that is free, what keys and values may take: better a request refused than a process that the system
+ends."""
 
 
 class NativeExecutor:
@@ -43,7 +49,8 @@ class NativeExecutor:
     def allocate(self, slots: int, context: int) -> None:
         """See ``Executor``; memory is taken as sequences grow."""
         sequences = SequenceLengths(slots, min(context, self.max_context), self.max_rewind)
-        self._engine().allocate(slots, sequences.context)
+        engine = self._engine()
+        engine.allocate(slots, sequences.context, cache_bytes=_free_bytes(engine))
         self.sequences = sequences
 
     def step(self, batch: TokenBatch) -> NDArray[np.float32]:
@@ -85,3 +92,9 @@ class NativeExecutor:
         if self.engine is None:
             raise NotLoadedError("the executor has been closed; load the model again")
         return self.engine
+
+
+def _free_bytes(engine: Engine) -> int:
+    """What keys and values may take; 0, no limit, where the system does not say what is free."""
+    free = machine_memory().available
+    return 0 if free is None else max(1, int(CACHE_SHARE * (free + engine.stats()["cache_bytes"])))

@@ -226,7 +226,7 @@ FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "pio_product": (c_int32, (c_int32, POINTER(Weight), c_void_p, c_int64, c_void_p, c_int64)),
     "pio_engine_create": (c_int32, (POINTER(Program), POINTER(EngineOptions), POINTER(_engine))),
     "pio_engine_destroy": (None, (_engine,)),
-    "pio_engine_allocate": (c_int32, (_engine, c_int32, c_int32)),
+    "pio_engine_allocate": (c_int32, (_engine, c_int32, c_int32, c_int64)),
     "pio_engine_step": (c_int32, (_engine, POINTER(Batch), c_void_p, c_int64)),
     "pio_engine_free_slot": (c_int32, (_engine, c_int32)),
     "pio_engine_read_buffer": (c_int32, (_engine, c_int32, c_void_p, c_int64, POINTER(c_int64))),
