@@ -65,6 +65,11 @@ class PackKey:
         return _hash(str(self.checkpoint))
 
     @property
+    def owner(self) -> int:
+        """The user whose checkpoint it is: who believes it may believe their pack."""
+        return self.checkpoint.stat().st_uid
+
+    @property
     def file_name(self) -> str:
         """Name of the pack."""
         return f"{self.path}-{_hash([self.source, self.plan])}.pack"
@@ -102,30 +107,32 @@ def packed(
     """
     folder = cache_dir() / FOLDER
     path = folder / key.file_name
-    if (found := _opened(path, key)) is not None:
+    if (found := _opened(path, key, sizes)) is not None:
         return found.sections
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with file_lock(folder / f"{key.path}.lock", LOCK_TIMEOUT_S):
-            if (found := _opened(path, key)) is not None:  # by the process that this one waited for
+            if (found := _opened(path, key, sizes)) is not None:  # by the process that this one waited for
                 return found.sections
             _remove_outdated(folder, key)
             write_pack(path, key.facts, sizes, produce)
-        return open_pack(path).sections
+        return open_pack(path, owner=key.owner).sections
     except (OSError, PackFileError) as error:
         logger.warning("packed weights cannot be kept under %s (%s); they are made anew at every load", folder, error)
         return {name: produce(name) for name in sizes}
 
 
-def _opened(path: Path, key: PackKey) -> PackFile | None:
+def _opened(path: Path, key: PackKey, sizes: Mapping[str, int]) -> PackFile | None:
     try:
-        pack = open_pack(path)
+        pack = open_pack(path, owner=key.owner)
     except FileNotFoundError:
         return None
     except (OSError, PackFileError) as error:
         logger.info("%s; packing anew", error)
         return None
-    return pack if pack.facts == key.facts else None  # else the name is a coincidence, or somebody renamed a file
+    # Else the name is a coincidence, or somebody renamed a file.
+    is_ours = pack.facts == key.facts and {name: len(section) for name, section in pack.sections.items()} == sizes
+    return pack if is_ours else None
 
 
 def _remove_outdated(folder: Path, key: PackKey) -> None:

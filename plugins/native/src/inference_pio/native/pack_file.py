@@ -78,7 +78,9 @@ def write_pack(
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     ends = dict.fromkeys(sizes, 0)
     try:
-        with temporary.open("wb") as file:
+        # Not through a link that somebody laid there, and not writable for others, whatever the umask is.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+        with os.fdopen(descriptor, "wb") as file:
             for name, (start, _) in _places(_encode(facts, sizes, ends), sizes).items():
                 section = produce(name)
                 assert section.size == sizes[name]
@@ -108,16 +110,22 @@ def read_facts(path: Path) -> dict[str, Any]:
         return _decode(path, file).facts
 
 
-def open_pack(path: Path) -> PackFile:
+def open_pack(path: Path, *, owner: int | None = None) -> PackFile:
     """Map a file.
 
+    Args:
+        path: Where it is.
+        owner: A user whose files are believed beside one's own and the administrator's: the checkpoint's.
+
     Raises:
-        PackFileError: It is none of ours, torn or damaged.
+        PackFileError: It is none of ours, torn or damaged, or somebody else could have written it.
         OSError: It cannot be read.
     """
     with path.open("rb") as file:
+        state = os.fstat(file.fileno())
+        _check_trust(path, state, owner)
         found = _decode(path, file)
-        size = os.fstat(file.fileno()).st_size
+        size = state.st_size
         if size != _total(found.header, found.sizes):
             raise PackFileError(f"{path} has {size} bytes, its header says otherwise")
         mapping = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
@@ -127,6 +135,16 @@ def open_pack(path: Path) -> PackFile:
         if _checksum(section) != found.ends[name]:
             raise PackFileError(f"{path}: section {name} is damaged")
     return PackFile(found.facts, sections)
+
+
+def _check_trust(path: Path, state: os.stat_result, owner: int | None) -> None:
+    """A pack stands in for a checkpoint whose hash was checked once: what others wrote must not take its place."""
+    if not hasattr(os, "geteuid"):
+        return
+    if state.st_uid not in (os.geteuid(), 0, owner):
+        raise PackFileError(f"{path} belongs to another user")
+    if state.st_mode & 0o002:
+        raise PackFileError(f"{path}: other users may write it")
 
 
 def _encode(facts: Mapping[str, Any], sizes: Mapping[str, int], ends: Mapping[str, int]) -> bytes:
@@ -146,8 +164,16 @@ def _decode(path: Path, file: IO[bytes]) -> _Header:
         content = json.loads(header)
         sizes = {name: int(size) for name, size, _ in content["sections"]}
         ends = {name: int(end, 16) for name, _, end in content["sections"]}
+        if len(sizes) != len(content["sections"]) or min(sizes.values(), default=0) < 0:
+            raise ValueError(sizes)
         return _Header(header, dict(content["facts"]), sizes, ends)
-    except (ValueError, KeyError, TypeError) as error:  # sound, but of another program that calls itself the same
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+    ) as error:  # sound, but of another program that calls itself the same
         raise PackFileError(f"{path}: its header is none of ours") from error
 
 
