@@ -31,6 +31,7 @@ class SamplingOptions:
         ignore_eos: Do not end at the model's own end-of-text tokens.
         seed: The same seed gives the same tokens, alone or in a batch; neutral: a fresh one.
         logprobs: Number of likeliest tokens to report per position, beside the chosen one; neutral: report nothing.
+        speculate: Guess ahead from the text so far: the same tokens, sooner where the answer repeats what was said.
     """
 
     max_new_tokens: int | None = None
@@ -47,15 +48,14 @@ class SamplingOptions:
     ignore_eos: bool = False
     seed: int | None = None
     logprobs: int | None = None
+    speculate: bool = False
 
     def over(self, defaults: SamplingOptions) -> SamplingOptions:
         """Return ``defaults`` with every option that is set here replacing its default."""
-        given = {
-            f.name: getattr(self, f.name)
-            for f in dataclasses.fields(self)
-            if getattr(self, f.name) is not None and f.name != "ignore_eos"
-        }
-        return dataclasses.replace(defaults, **given, ignore_eos=self.ignore_eos or defaults.ignore_eos)
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        # By identity, for 0 is a value. A switch is on when anybody turned it on.
+        given = {name: value for name, value in values.items() if value is not None and value is not False}
+        return dataclasses.replace(defaults, **given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +101,16 @@ class GenerationStats:
         new_tokens: Length of the answer, tokens.
         first_token_s: From the call to the first token, seconds.
         total_s: From the call to the last token, seconds.
+        guessed_tokens: Tokens that were guessed and computed ahead; ``None`` without ``speculate``.
+        accepted_tokens: Tokens of the answer that took no step of their own, because the token before had been guessed.
     """
 
     prompt_tokens: int
     new_tokens: int
     first_token_s: float
     total_s: float
+    guessed_tokens: int | None = None
+    accepted_tokens: int = 0
 
     @property
     def prefill_tokens_per_s(self) -> float:
@@ -118,6 +122,17 @@ class GenerationStats:
         """New tokens a second, the first one left out."""
         seconds = self.total_s - self.first_token_s
         return (self.new_tokens - 1) / seconds if self.new_tokens > 1 and seconds > 0 else 0.0
+
+    @property
+    def acceptance(self) -> float:
+        """Share of guessed tokens that were accepted; 0 without guesses."""
+        return self.accepted_tokens / self.guessed_tokens if self.guessed_tokens else 0.0
+
+    @property
+    def tokens_per_step(self) -> float:
+        """New tokens a step: 1 without accepted guesses."""
+        steps = self.new_tokens - self.accepted_tokens
+        return self.new_tokens / steps if steps else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

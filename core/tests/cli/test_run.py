@@ -99,7 +99,8 @@ def test_json_is_one_line_with_stable_keys(echo):
     assert answer["finish_reason"] == "stop"
     assert set(answer["stats"]) == {
         "prompt_tokens", "new_tokens", "first_token_s", "total_s", "load_s",
-        "prefill_tokens_per_s", "decode_tokens_per_s",
+        "prefill_tokens_per_s", "decode_tokens_per_s", "guessed_tokens", "accepted_tokens", "acceptance",
+        "tokens_per_step",
     }  # fmt: skip
 
 
@@ -109,12 +110,13 @@ def test_every_flag_reaches_the_model_under_its_api_name(echo):
         "--min-p", "0.1", "--repetition-penalty", "1.1", "--presence-penalty", "0.2", "--frequency-penalty", "0.3",
         "--seed", "7", "--stop", "END", "--stop", "STOP", "--system", "Be brief.", "--raw", "--threads", "2",
         "--device", "cpu", "--dtype", "float32", "--context", "64", "--weights", "echo-large", "--accept-license",
-        "--offline",
+        "--offline", "--speculate",
     )  # fmt: skip
     got = json.loads(done.stdout)
     assert got["options"] == {
         "max_new_tokens": 5, "temperature": 0.5, "top_k": 4, "top_p": 0.9, "min_p": 0.1, "repetition_penalty": 1.1,
         "presence_penalty": 0.2, "frequency_penalty": 0.3, "seed": 7, "stop": ["END", "STOP"],
+        "speculate": True,
     }  # fmt: skip
     assert got["system"] == "Be brief."
     assert got["raw"] is True

@@ -65,6 +65,13 @@ accept_license = option(
     help="Agree to the terms of the weights.",
 )
 offline = option("--offline", is_flag=True, section=LOADING, help="Never touch the network.")
+speculate = option(
+    "--speculate",
+    default=None,
+    is_flag=True,
+    section=SAMPLING,
+    help="Guess ahead from the text so far: the same answer, sooner where it repeats what was said.",
+)
 force = option(
     "--force", is_flag=True, section=LOADING, help="Try although the machine seems to have too little memory."
 )
@@ -128,6 +135,7 @@ _sampling: tuple[Decorator, ...] = (
     ),
     option("--seed", type=int, metavar="N", section=SAMPLING, help="The same seed gives the same answer."),
     option("--stop", multiple=True, metavar="TEXT", section=SAMPLING, help="End before this text; may be repeated."),
+    speculate,
 )
 _system = option("--system", metavar="TEXT", section=PROMPT, help="Instructions that stand before the conversation.")
 _stats = option("--stats", is_flag=True, section=OUTPUT, help="Print speed and token counts to standard error.")

@@ -28,6 +28,11 @@ def readable_stats(stats: GenerationStats, load_s: float | None = None) -> str:
         f"answer {counted(stats.new_tokens, 'token')}{speed}",
         f"first token {stats.first_token_s:.2f} s, total {stats.total_s:.2f} s",
     ]
+    if stats.guessed_tokens is not None:
+        parts.append(
+            f"guessed {counted(stats.guessed_tokens, 'token')}, {stats.accepted_tokens} accepted "
+            f"({stats.acceptance:.0%}), {stats.tokens_per_step:.2f} tokens/step"
+        )
     if load_s is not None:
         parts.append(f"load {load_s:.2f} s")
     return " | ".join(parts)

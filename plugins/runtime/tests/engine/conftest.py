@@ -65,6 +65,14 @@ class FakeExecutor:
         self.closed += 1
 
 
+class RepeatingExecutor(FakeExecutor):
+    """Sees the last token only, and is rather sure of itself: greedily it goes in circles, which sampling leaves."""
+
+    @staticmethod
+    def logits_after(text: tuple[int, ...]) -> NDArray[np.float32]:
+        return 2 * FakeExecutor.logits_after(text[-1:])
+
+
 @pytest.fixture
 def executor() -> FakeExecutor:
     return FakeExecutor()
@@ -73,3 +81,8 @@ def executor() -> FakeExecutor:
 @pytest.fixture
 def new_executor() -> type[FakeExecutor]:
     return FakeExecutor
+
+
+@pytest.fixture
+def repeating() -> type[RepeatingExecutor]:
+    return RepeatingExecutor

@@ -58,8 +58,8 @@ def started(engine, prompt=(1, 2), **given_options):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_requests_read_in_any_order_get_what_they_would_get_alone(new_executor, data):
-    executor = new_executor(max_context=30)
+def test_requests_read_in_any_order_get_what_they_would_get_alone(new_executor, repeating, data):
+    executor = data.draw(st.sampled_from([new_executor, repeating]))(max_context=60)
     engine = Engine(executor, slots=data.draw(st.integers(1, 4)), step_tokens=data.draw(st.integers(1, 20)))
     ends = (7, 11, 13, 21)
     open_streams: dict[int, Any] = {}
@@ -69,15 +69,18 @@ def test_requests_read_in_any_order_get_what_they_would_get_alone(new_executor, 
     while to_come or open_streams:
         if to_come and (not open_streams or data.draw(st.booleans())):
             prompt = data.draw(st.lists(st.integers(0, 49), min_size=1, max_size=29))
+            prompt *= data.draw(st.integers(1, 2))
             chosen = options(
                 seed=data.draw(st.integers(0, 3)),
-                max_new_tokens=data.draw(st.sampled_from([None, 1, 5])),
+                max_new_tokens=data.draw(st.sampled_from([None, 1, 5, 20])),
                 ignore_eos=data.draw(st.booleans()),
                 repetition_penalty=data.draw(st.sampled_from([None, 1.5])),
+                temperature=data.draw(st.sampled_from([0.0, 0.5, 1.0])),
+                speculate=data.draw(st.booleans()),
             )
             open_streams[to_come] = engine.events(engine.submit(prompt, chosen, eos_token_ids=ends))
             results[to_come] = []
-            expected[to_come] = reference(executor, prompt, chosen, ends=ends, context=30)
+            expected[to_come] = reference(executor, prompt, chosen, ends=ends, context=60)
             to_come -= 1
             continue
         key = data.draw(st.sampled_from(sorted(open_streams)))

@@ -24,7 +24,7 @@ REFUSED: list[tuple[str, Any]] = [
     *(("logit_bias", v) for v in ([1], {VOCAB: 1.0}, {-1: 1.0}, {1.0: 1.0}, {True: 1.0}, {1: NAN}, {1: INF}, {1: "x"})),
     *(("stop", v) for v in ("", [""], ["a", ""], [1], b"a", 3, {"a"})),
     *(("stop_token_ids", v) for v in ([VOCAB], [-1], [1.0], [True], "12", 3)),
-    *(("ignore_eos", v) for v in (1, "yes", None)),
+    *((name, v) for name in ("ignore_eos", "speculate") for v in (1, "yes", None)),
     *(("seed", v) for v in (1.0, True, "1")),
     *(("logprobs", v) for v in (-1, VOCAB + 1, 1.0, True)),
 ]
@@ -36,7 +36,7 @@ ACCEPTED: list[Mapping[str, Any]] = [
     {"max_new_tokens": 1, "repetition_penalty": 0.5, "presence_penalty": -2.0, "frequency_penalty": 2},
     {"logit_bias": {0: -math.inf, 9: 100}, "stop": "end", "stop_token_ids": [0, 9], "ignore_eos": True},
     {"stop": ["a", "b"], "stop_token_ids": (), "logprobs": VOCAB},
-    {"seed": -1},
+    {"seed": -1, "speculate": True},
     {"seed": 2**200, "top_k": np.int64(3), "temperature": np.float32(0.5)},
 ]
 

@@ -13,6 +13,7 @@ from inference_pio.errors import (
     InvalidOptionError,
     NotLoadedError,
 )
+from inference_pio.generation import SamplingOptions
 from inference_pio.hookspecs import hookimpl
 
 
@@ -324,3 +325,57 @@ def test_infer_works_while_streams_are_open(model):
     next(stream)
     assert model.infer([3, 4]).argmax(-1).tolist() == [1, 1]
     assert "".join(chunk.text for chunk in stream) == "abcdef"
+
+
+# Guessing ahead.
+
+REFRAIN = "la di da la di da la di da la di da"
+
+
+def test_stats_tell_what_was_guessed_and_accepted(model):
+    executor = model.start({"sing": REFRAIN})
+    steps = []
+    executor.on_step = lambda: steps.append(1)
+    plain = model.generate("sing", max_new_tokens=30)
+    assert (plain.stats.guessed_tokens, plain.stats.accepted_tokens) == (None, 0)
+    assert plain.stats.tokens_per_step == 1
+    steps.clear()
+    stats = model.generate("sing", max_new_tokens=30, speculate=True).stats
+    assert stats.accepted_tokens == 30 - len(steps)
+    assert 0 < stats.accepted_tokens <= stats.guessed_tokens
+    assert stats.acceptance == stats.accepted_tokens / stats.guessed_tokens
+    assert stats.tokens_per_step == 30 / len(steps)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"stop": text, "max_new_tokens": length}
+        for text in ("di da la di", "a la", "xyz", ["i da l", "la di da la di da la d"])
+        for length in (20, 27, 40)
+    ],
+)
+def test_a_stop_text_inside_of_a_guess_ends_the_answer_where_it_would_without(model, chosen):
+    model.start({"sing": REFRAIN})
+    plain = model.generate("sing", **chosen)
+    guessed = model.generate("sing", **chosen, speculate=True)
+    assert (guessed.text, guessed.token_ids, guessed.finish_reason) == (
+        plain.text,
+        plain.token_ids,
+        plain.finish_reason,
+    )
+    assert guessed.stats.accepted_tokens < len(guessed.token_ids)
+    assert is_idle(model)
+
+
+def test_each_token_still_comes_in_a_chunk_of_its_own(model):
+    model.start({"sing": REFRAIN})
+    plain = [(chunk.text, chunk.token_ids) for chunk in model.stream("sing")]
+    assert [(chunk.text, chunk.token_ids) for chunk in model.stream("sing", speculate=True)] == plain
+    assert is_idle(model)
+
+
+def test_a_default_of_the_model_can_turn_guesses_on(model):
+    model.start({"sing": REFRAIN})
+    model.sampling_defaults = SamplingOptions(speculate=True, max_new_tokens=20)
+    assert model.generate("sing").stats.guessed_tokens

@@ -101,6 +101,8 @@ def _as_data(name: str, answer: Answer, load_s: float) -> dict[str, Any]:
             **dataclasses.asdict(answer.stats),
             "prefill_tokens_per_s": answer.stats.prefill_tokens_per_s,
             "decode_tokens_per_s": answer.stats.decode_tokens_per_s,
+            "acceptance": answer.stats.acceptance,
+            "tokens_per_step": answer.stats.tokens_per_step,
             "load_s": load_s,
         }
     return {

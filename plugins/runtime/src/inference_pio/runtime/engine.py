@@ -27,6 +27,7 @@ from inference_pio.errors import (
 from inference_pio.generation import FinishReason, SamplingOptions
 
 from .batch import TokenBatch
+from .prompt_lookup import PromptLookup
 from .request import Request, TokenEvent, TokenStream
 from .sampling import Sampler
 from .scheduler import PREFILL_TOKENS, Scheduler, Sequence
@@ -63,12 +64,13 @@ class Engine:
         self.executor = executor
         self.context = min(context or executor.max_context, executor.max_context)
         executor.allocate(slots, self.context)
-        self.scheduler = Scheduler(slots=slots, step_tokens=step_tokens)
+        self.scheduler = Scheduler(slots=slots, step_tokens=step_tokens, max_guesses=executor.max_rewind)
         # Whoever has the turn may change everything below. Others only add: requests, waiting ones and cancelled ones.
         self._turn = Turn()
         self._requests: dict[Sequence, Request] = {}
         self._cancelled: deque[Request] = deque()
         self._is_closed = False
+        self._has_warned = False
 
     def submit(
         self,
@@ -95,11 +97,14 @@ class Engine:
         known = self.check_prompt(prompt_ids)
         room = self.context - len(known)
         stops = set(options.stop_token_ids or ()) | (set() if options.ignore_eos else set(eos_token_ids))
+        sampler = Sampler(options, known, self.executor.vocab_size, processors)
+        length = room if options.max_new_tokens is None else min(options.max_new_tokens, room)
         request = Request(
-            sequence=Sequence(known),
-            sampler=Sampler(options, known, self.executor.vocab_size, processors),
-            max_new_tokens=room if options.max_new_tokens is None else min(options.max_new_tokens, room),
+            sequence=Sequence(known, self._lookup(known, len(known) + length) if options.speculate else None),
+            sampler=sampler,
+            max_new_tokens=length,
             stop_ids=frozenset(stops),
+            guessed=0 if options.speculate else None,
         )
         with self._turn.changed:
             if self._is_closed:
@@ -107,6 +112,12 @@ class Engine:
             self._requests[request.sequence] = request
             self.scheduler.add(request.sequence)
         return request
+
+    def _lookup(self, known: list[int], end: int) -> PromptLookup:
+        if not self.executor.max_rewind and not self._has_warned:
+            self._has_warned = True
+            logger.warning("%s cannot take a token back, so nothing is guessed ahead", self.executor.name)
+        return PromptLookup(known, vocab_size=self.executor.vocab_size, end=end)
 
     def check_prompt(self, prompt_ids: SequenceOf[int]) -> list[int]:
         """Check that a prompt can be continued, and return its tokens.
@@ -225,18 +236,36 @@ class Engine:
             batch, due = self.scheduler.next_batch()
             try:
                 logits = self.executor.step(batch)
-                if len(logits) != len(due):
-                    raise InferencePioError(f"{self.executor.name} gave {len(logits)} rows of logits for {len(due)}")
+                if len(logits) != len(batch.logit_rows):
+                    raise InferencePioError(
+                        f"{self.executor.name} gave {len(logits)} rows of logits for {len(batch.logit_rows)}"
+                    )
             except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait for the batch must hear of it
                 self._fail(batch, error)
             else:
-                for sequence, row in zip(due, logits, strict=True):
-                    self._take(self._requests[sequence], row)
+                rows = iter(logits)
+                for sequence in due:
+                    guesses = sequence.guesses
+                    self._take(self._requests[sequence], guesses, [next(rows) for _ in range(1 + len(guesses))])
         except BaseException:
             self._rewind()
             raise
 
-    def _take(self, request: Request, logits: NDArray[np.float32]) -> None:
+    def _take(self, request: Request, guesses: SequenceOf[int], rows: SequenceOf[NDArray[np.float32]]) -> None:
+        """Choose a token after the last known one, and go on as long as it is the one that was guessed.
+
+        Samplers and processors see what they would see without guesses: a row that follows a wrong guess is never used.
+        """
+        if guesses and request.guessed is not None:
+            request.guessed += len(guesses)
+        for place, row in enumerate(rows):
+            self._choose(request, row, is_gained=place > 0)
+            is_right = place < len(guesses) and request.sequence.tokens[-1] == guesses[place]
+            if request.finish_reason is not None or not is_right:
+                break
+            request.sequence.computed += 1
+
+    def _choose(self, request: Request, logits: NDArray[np.float32], *, is_gained: bool) -> None:
         try:
             sampled = request.sampler.sample(logits)
         except InferencePioError as error:
@@ -251,7 +280,8 @@ class Engine:
             reason = "stop"
         elif request.sequence.generated >= request.max_new_tokens:
             reason = "length"
-        request.events.append(TokenEvent(sampled.token_id, sampled.logprob, reason, time.perf_counter()))
+        event = TokenEvent(sampled.token_id, sampled.logprob, reason, time.perf_counter(), is_gained)
+        request.events.append(event)
         if reason:
             self._finish(request, reason)
 

@@ -22,12 +22,14 @@ class TokenEvent:
         logprob: Its log-probability, if asked for.
         finish_reason: Set when it is the last one.
         time_s: When it was chosen, on the clock of ``time.perf_counter``; a slow reader sees it later.
+        is_gained: Whether it took no step of its own: it came with the token before, which had been guessed.
     """
 
     token_id: int
     logprob: TokenLogprob | None
     finish_reason: FinishReason | None
     time_s: float
+    is_gained: bool = False
 
 
 @dataclass(eq=False)
@@ -40,6 +42,7 @@ class Request:
         max_new_tokens: Tokens to generate at most.
         stop_ids: Tokens that end it.
         events: Tokens that nobody has read yet.
+        guessed: How many tokens were guessed so far; ``None`` where that was not asked for.
         finish_reason: Set when it has ended.
         error: Why it ended, if something failed; raised to whoever reads its stream.
     """
@@ -49,6 +52,7 @@ class Request:
     max_new_tokens: int
     stop_ids: frozenset[int]
     events: deque[TokenEvent] = field(default_factory=deque)
+    guessed: int | None = None
     finish_reason: FinishReason | None = None
     error: InferencePioError | None = None
 

@@ -1,7 +1,8 @@
 """The scheduler: which tokens of which sequences are computed in the next step. Knows neither torch nor text.
 
 One rule, as in vLLM v1: each sequence's computed tokens chase its known tokens. A prompt is many known tokens with none
-computed; a decoding sequence has exactly one that is not.
+computed; a decoding sequence has exactly one that is not. Whoever catches up may run ahead on guesses while a step is
+small: they are computed, but count only once they are known.
 """
 
 from __future__ import annotations
@@ -13,9 +14,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .batch import TokenBatch
+from .prompt_lookup import PromptLookup
 
 PREFILL_TOKENS = 512
 """Most tokens in one step: enough to fill a matrix product, few enough that decoding sequences do not stall."""
+
+GUESSING_TOKENS = 16
+"""Tokens up to which a step is filled with guesses. A small step waits for the weights to come from memory, and so has
+time for a few tokens more; in a larger one each costs as much as it may save."""
 
 
 @dataclass(eq=False)
@@ -24,14 +30,18 @@ class Sequence:
 
     Attributes:
         tokens: All known tokens: the prompt, then what was generated.
-        prompt_length: How many of them are the prompt.
+        lookup: Guesses what follows; ``None`` for a sequence that never runs ahead.
+        prompt_length: How many of the tokens are the prompt.
         computed: How many are in the KV cache.
+        guesses: What is computed in this step beyond the known tokens.
         slot: Its cache slot; -1 while it waits.
     """
 
     tokens: list[int]
+    lookup: PromptLookup | None = None
     prompt_length: int = field(init=False)
     computed: int = 0
+    guesses: list[int] = field(default_factory=list)
     slot: int = -1
 
     def __post_init__(self) -> None:
@@ -54,10 +64,12 @@ class Scheduler:
     Args:
         slots: Sequences that can run at once.
         step_tokens: Most tokens in one batch.
+        max_guesses: Most guesses for one sequence in a batch.
     """
 
-    def __init__(self, *, slots: int, step_tokens: int = PREFILL_TOKENS) -> None:
+    def __init__(self, *, slots: int, step_tokens: int = PREFILL_TOKENS, max_guesses: int = GUESSING_TOKENS) -> None:
         self.step_tokens = max(step_tokens, slots)
+        self.max_guesses = max_guesses
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
         self._free = list(range(slots))  # a heap: the lowest slot first keeps used slots together
@@ -89,10 +101,11 @@ class Scheduler:
         return True
 
     def next_batch(self) -> tuple[TokenBatch, list[Sequence]]:
-        """Choose the next step's tokens and count them as computed; ask only when ``has_work``.
+        """Choose the next step's tokens and count the known ones as computed; ask only when ``has_work``.
 
         Returns:
-            The batch, and the sequence of each logit row, in order.
+            The batch, and the sequences that are due, in order: each has a logit row for its last known token and for
+            each of its ``guesses``.
         """
         while self.waiting and self.claim(self.waiting[0]):
             self.waiting.popleft()
@@ -105,22 +118,34 @@ class Scheduler:
                 spans.append((sequence, count))
                 budget -= count
         spans.sort(key=lambda span: span[0].slot)
+        self._guess(spans)
         return self._batch(spans)
+
+    def _guess(self, spans: list[tuple[Sequence, int]]) -> None:
+        """Let sequences that catch up in this step run ahead, each by its share of what a small step has time for."""
+        guessing = []
+        for sequence, count in spans:
+            sequence.guesses = []
+            if sequence.lookup and sequence.computed + count == len(sequence.tokens):
+                guessing.append((sequence, sequence.lookup))
+        room = min(GUESSING_TOKENS, self.step_tokens) - sum(count for _, count in spans)
+        for sequence, lookup in guessing:
+            sequence.guesses = lookup.guess(min(room // len(guessing), self.max_guesses))
 
     def _batch(self, spans: list[tuple[Sequence, int]]) -> tuple[TokenBatch, list[Sequence]]:
         tokens: list[int] = []
         slots: list[int] = []
         positions: list[int] = []
         rows: list[int] = []
-        row_sequences: list[Sequence] = []
+        due: list[Sequence] = []
         for sequence, count in spans:
             start = sequence.computed
-            tokens += sequence.tokens[start : start + count]
-            slots += [sequence.slot] * count
-            positions += range(start, start + count)
             sequence.computed += count
             if sequence.computed == len(sequence.tokens):
-                rows.append(len(tokens) - 1)
-                row_sequences.append(sequence)
+                rows += range(len(tokens) + count - 1, len(tokens) + count + len(sequence.guesses))
+                due.append(sequence)
+            tokens += sequence.tokens[start : sequence.computed] + sequence.guesses
+            slots += [sequence.slot] * (len(tokens) - len(slots))
+            positions += range(start, start + len(tokens) - len(positions))
         arrays = (np.array(values, dtype=np.int64) for values in (tokens, slots, positions, rows))
-        return TokenBatch(*arrays), row_sequences
+        return TokenBatch(*arrays), due

@@ -47,6 +47,7 @@ class TextGeneration:
         self._is_told = False
         self._started = time.perf_counter()
         self._first_token_s = self._total_s = 0.0
+        self._accepted = 0
         self._text: list[str] = []
         self._token_ids: list[int] = []
         self._logprobs: list[TokenLogprob] = []
@@ -120,6 +121,7 @@ class TextGeneration:
         if not self._token_ids:
             self._first_token_s = self._total_s
         self._token_ids.append(event.token_id)
+        self._accepted += event.is_gained
         logprobs = () if event.logprob is None else (event.logprob,)
         self._logprobs += logprobs
         is_end_token = event.finish_reason == "stop"
@@ -148,4 +150,6 @@ class TextGeneration:
             new_tokens=len(self._token_ids),
             first_token_s=self._first_token_s,
             total_s=self._total_s,
+            guessed_tokens=None if self._queued is None else self._queued.guessed,
+            accepted_tokens=self._accepted,
         )

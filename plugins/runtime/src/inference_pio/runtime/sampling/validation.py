@@ -33,8 +33,9 @@ def validate_sampling(options: SamplingOptions, vocab_size: int) -> None:
     _number("repetition_penalty", options.repetition_penalty, "a number above 0", lambda v: v > 0)
     _number("presence_penalty", options.presence_penalty, "a number", lambda _: True)
     _number("frequency_penalty", options.frequency_penalty, "a number", lambda _: True)
-    if not isinstance(options.ignore_eos, bool):
-        _refuse("ignore_eos", options.ignore_eos, "True or False")
+    for name in ("ignore_eos", "speculate"):
+        if not isinstance(getattr(options, name), bool):
+            _refuse(name, getattr(options, name), "True or False")
     _check_stop(options.stop)
     _check_stop_token_ids(options.stop_token_ids, vocab_size)
     _check_logit_bias(options.logit_bias, vocab_size)

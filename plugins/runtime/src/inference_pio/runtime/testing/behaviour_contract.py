@@ -6,7 +6,7 @@ import gc
 import json
 import random
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,11 +15,12 @@ import pytest
 import torch
 
 from inference_pio.errors import NotLoadedError
-from inference_pio.generation import LoadOptions
+from inference_pio.generation import LoadOptions, SamplingOptions
 
 from ..batch import TokenBatch
 from ..causal_lm import CausalLMPlugin
 from ..layers import RMSNorm
+from ..request import TokenEvent
 from .inspection import caches_of, decoder_of, fused_products
 from .tiny_model import TinyModel
 
@@ -116,6 +117,33 @@ class BehaviourContract(TinyModel):
         random.setstate(plain)
         np.random.set_state(legacy)
         torch.set_rng_state(of_torch)
+
+    # Guessing ahead.
+
+    @behaviour
+    @pytest.mark.parametrize("temperature", [0.0, 0.5])
+    def test_guessing_ahead_changes_no_token(self, model: CausalLMPlugin, text: list[int], temperature: float) -> None:
+        engine = model.engine
+        assert engine is not None
+
+        def quote(token_ids: Sequence[int], logits: Any) -> Any:
+            logits[token_ids[-8]] += 3 * logits.std() + 6 * temperature  # random weights repeat nothing by themselves
+            return logits
+
+        def answers(*speculates: bool) -> list[list[TokenEvent]]:
+            streams = []
+            for prompt, speculate in zip((text[:20], text[9:30], text[3:12]), speculates, strict=True):
+                chosen = SamplingOptions(temperature=temperature, seed=7, max_new_tokens=40, speculate=speculate)
+                streams.append(engine.events(engine.submit(prompt, chosen, processors=[quote])))
+            results: list[list[TokenEvent]] = [[] for _ in streams]
+            for _ in range(40):  # side by side, so that they share steps
+                for result, stream in zip(results, streams, strict=True):
+                    result += [next(stream)]
+            return results
+
+        plain, mixed = answers(False, False, False), answers(True, False, True)
+        assert [[e.token_id for e in events] for events in mixed] == [[e.token_id for e in events] for events in plain]
+        assert [any(event.is_gained for event in events) for events in mixed] == [True, False, True]
 
     # Cache reset.
 
