@@ -43,7 +43,10 @@ DoctorGroup = Literal["machine", "libraries", "storage", "installation", "plugin
 """Sections of ``inference-pio doctor``, in its order."""
 
 LogitsProcessor = Callable[[Sequence[int], Any], Any]
-"""``(token ids so far, float32 logits [V]) -> float32 logits [V]``; may change the array it gets."""
+"""``(token ids so far, float32 logits [V]) -> float32 logits [V]``; may change the array it gets.
+
+Called once for each token of an answer, in order, also with ``speculate``: it may keep a memory.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
