@@ -19,7 +19,8 @@ int64_t widest_input(const Program &program) {
 }
 
 const pio_engine_options &checked(const pio_engine_options &options) {
-    if (options.threads < 1 || options.threads > 256) fail(PIO_E_ARGUMENT, "%d threads are not 1 to 256", options.threads);
+    if (options.threads < 1 || options.threads > PIO_MOST_THREADS)
+        fail(PIO_E_ARGUMENT, "%d threads are not 1 to %d", options.threads, PIO_MOST_THREADS);
     if (options.max_tokens < 1 || options.max_tokens > 8192)
         fail(PIO_E_ARGUMENT, "max_tokens = %d is not 1 to 8192", options.max_tokens);
     if (options.cache_type != PIO_CACHE_F16 && options.cache_type != PIO_CACHE_F32)

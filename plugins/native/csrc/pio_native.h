@@ -101,6 +101,7 @@ typedef enum pio_source {
 
 #define PIO_BLOCK_ROWS 16
 #define PIO_GROUP 32
+#define PIO_MOST_THREADS 256
 #define PIO_ALIGNMENT 64 /* bytes; of packed weights in memory. A file keeps it by placing each weight at a multiple. */
 
 /* A packed weight; `data` is borrowed and must outlive every engine that was given it (it may be a mapped file). */
@@ -231,7 +232,7 @@ typedef enum pio_cache_type { PIO_CACHE_F16 = 0, PIO_CACHE_F32 = 1 } pio_cache_t
 
 typedef struct pio_engine_options {
     int32_t isa;        /* pio_isa */
-    int32_t threads;    /* 1 to 256, the caller's among them */
+    int32_t threads;    /* 1 to PIO_MOST_THREADS, the caller's among them */
     int32_t cache_type; /* pio_cache_type */
     int32_t max_tokens; /* 1 to 8192: longer batches are computed in pieces of so many tokens; bounds the buffers. 512 is good. */
 } pio_engine_options;

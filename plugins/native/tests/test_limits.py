@@ -14,9 +14,10 @@ import pytest
 from inference_pio.errors import CacheFullError
 from inference_pio.memory import Memory
 from inference_pio.native import executor as executor_module
+from inference_pio.native import loading
 from inference_pio.native.engine import Engine
 from inference_pio.native.errors import NativeArgumentError, NativeError, NativeMemoryError
-from inference_pio.native.structures import OperationKind
+from inference_pio.native.structures import MOST_THREADS, OperationKind
 from inference_pio.runtime.batch import TokenBatch
 
 from .synthetic import Assembly, batch
@@ -88,6 +89,41 @@ def test_an_executor_bounds_its_cache_by_the_memory_that_is_free(
     monkeypatch.setattr(executor_module, "machine_memory", lambda: Memory(total=None, available=None))
     executor.allocate(2, 64)
     executor.step(TokenBatch.of_sequence([1, 2]))
+
+
+def test_a_sequence_goes_on_after_a_long_batch_for_which_there_was_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = builder(tmp_path, "F32")()
+    executor.max_rewind = 4
+    executor.allocate(2, 64)
+    executor.step(TokenBatch.of_sequence([1, 2]))
+    assert executor.engine is not None
+    real = executor.engine.step
+    monkeypatch.setattr(executor.engine, "step", _out_of_memory)
+    with pytest.raises(CacheFullError):
+        executor.step(TokenBatch.of_sequence(list(range(20)), start=2))
+    monkeypatch.setattr(executor.engine, "step", real)
+    executor.step(TokenBatch.of_sequence([3], start=2))
+
+
+def _out_of_memory(*arrays: Any) -> Any:
+    raise NativeMemoryError("no page")
+
+
+def test_a_machine_of_more_cores_than_an_engine_takes_threads_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def fewer(*arguments: Any, threads: int) -> Engine:
+        asked.append(threads)
+        return Engine(*arguments, threads=2)
+
+    monkeypatch.setattr(loading, "usable_cores", lambda: 1000)
+    monkeypatch.setattr(loading, "Engine", fewer)
+    builder(tmp_path, "F32", threads=None)()
+    assert asked == [MOST_THREADS]
 
 
 @pytest.mark.parametrize(

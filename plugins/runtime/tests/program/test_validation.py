@@ -95,6 +95,8 @@ def test_the_weights_of_a_program_are_known_with_their_shapes(program: DecodePro
         (Add, {"target": "half"}, "cannot work in place"),
         (Add, {"source": "qkv"}, "'x' is 8 wide, what is written to it 48"),
         (Scale, {"factor": math.inf}, "factor = inf is not a finite number"),
+        (Scale, {"factor": 10**400}, "is not a finite number"),  # no executor could make a float of it
+        (Scale, {"factor": -4e38}, "factor = -4e.38 is not a finite number"),  # infinite in float32
         (Copy, {"target": "x"}, "cannot work in place"),
         (Logits, {"source": "qkv"}, r"used as \(11, 48\) here and as \(11, 8\) before"),
         (Logits, {"softcap": -2}, "softcap = -2"),

@@ -8,7 +8,7 @@ from inference_pio.errors import CacheFullError, NotLoadedError
 from inference_pio.memory import machine_memory
 from inference_pio.runtime.sequence_lengths import SequenceLengths
 
-from .errors import NativeMemoryError
+from .errors import NativeError, NativeMemoryError
 from .structures import Isa
 
 if TYPE_CHECKING:
@@ -56,16 +56,19 @@ class NativeExecutor:
     def step(self, batch: TokenBatch) -> NDArray[np.float32]:
         """See ``Executor``."""
         engine = self._engine()
-        before = self.sequences.lengths.copy()
+        lengths, longest = self.sequences.lengths.copy(), self.sequences.longest.copy()
         self.sequences.advance(batch)
         try:
             return engine.step(batch.tokens, batch.slots, batch.positions, batch.logit_rows)
-        except BaseException as error:
-            self.sequences.lengths[:] = before
+        except NativeError as error:  # nothing was computed
+            self.sequences.lengths[:], self.sequences.longest[:] = lengths, longest
             if isinstance(error, NativeMemoryError):
                 raise CacheFullError(
                     f"no memory is left for the KV cache: {error}. A smaller --context or fewer requests at once help"
                 ) from error
+            raise
+        except BaseException:  # interrupted, and perhaps computed: the sequences go back
+            self.sequences.lengths[:] = lengths
             raise
 
     def free(self, slot: int) -> None:

@@ -19,7 +19,7 @@ from .lowering import lower
 from .pack_cache import key_of, packed
 from .packing import PackedWeight
 from .planning import Planner
-from .structures import Format
+from .structures import MOST_THREADS, Format
 from .weight_packing import WeightPacker
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def build_native_executor(request: ExecutorRequest, plugin: CausalLMPlugin) -> N
     program = plugin.decode_program(request.config)
     if program is None:
         raise NativeUnsupportedError(f"plugin {request.plugin_name!r} does not describe its layers as a decode program")
-    threads = options.threads or usable_cores()
+    threads = options.threads or min(usable_cores(), MOST_THREADS)
     weight_map = plugin.weight_map(request.config, checkpoint.format)
     sources = {ours: theirs for theirs, ours in match_tensors(program.weights, checkpoint, weight_map).items()}
     planner = Planner(checkpoint, weight_map, sources, ROUNDING.get(options.dtype or ""))

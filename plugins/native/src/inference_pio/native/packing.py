@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from inference_pio.cores import usable_cores
 
 from .errors import NativeUnsupportedError
 from .library import load_library
@@ -120,7 +121,7 @@ def pack(
     target = formats.pop()
     total = sum(len(data) for _, data in parts)
     data = aligned_zeros(packed_bytes(target, total, columns)) if out is None else out
-    with ThreadPoolExecutor(threads or _usable_cpus()) as workers:
+    with ThreadPoolExecutor(threads or usable_cores()) as workers:
         jobs = []
         first = 0
         for source, stored in parts:
@@ -154,7 +155,3 @@ def _pack_rows(
 ) -> None:
     arguments = (int(source), rows.ctypes.data, rows.nbytes, len(rows), columns, int(format))
     load_library().call("pio_pack", *arguments, out.ctypes.data, out.nbytes, total, first)
-
-
-def _usable_cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 LARGEST = 1 << 31
 """No width, number of rows or context reaches it: products of two of them stay within 64 bits."""
 
+GREATEST = 3.4028234663852886e38
+"""The greatest float32: executors compute in it, and a larger number would become infinite there."""
+
 ACTIVATIONS = ("silu", "gelu_tanh")
 
 
@@ -112,7 +115,7 @@ class _Checker:
 
     def number(self, what: str, value: Any, *, above: float = -math.inf) -> None:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not above < value < math.inf:
+        if not is_number or not (above < value and -GREATEST <= value <= GREATEST):
             raise self.fail(f"{what} = {value!r} is not a finite number" + (f" above {above:g}" if above == 0 else ""))
 
     # Buffers and weights.
