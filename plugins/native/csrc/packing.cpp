@@ -11,8 +11,6 @@ namespace pio {
 
 namespace {
 
-constexpr int64_t kMostRows = (int64_t)1 << 31, kMostColumns = (int64_t)1 << 24;
-
 Layout check_format(int32_t format, int64_t columns) {
     Layout layout;
     if (!layout_of(format, layout)) fail(PIO_E_ARGUMENT, "there is no weight format number %d", format);

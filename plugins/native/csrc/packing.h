@@ -4,6 +4,8 @@
 
 namespace pio {
 
+constexpr int64_t kMostRows = (int64_t)1 << 31, kMostColumns = (int64_t)1 << 24;  // of a weight
+
 // Checks format, sizes and pointers of a weight; throws Failure. Returns its layout.
 Layout check_weight(const pio_weight &weight);
 

@@ -17,8 +17,8 @@ void check_tokens(int64_t tokens) {
 void quantize(const Kernels &kernels, const float *x, int64_t tokens, int64_t columns, int8_t *q, float *scales, int32_t *sums) {
     check_tokens(tokens);
     if (!x || !q || !scales || !sums) fail(PIO_E_ARGUMENT, "an array is null");
-    if (columns < kGroup || columns % kGroup)
-        fail(PIO_E_ARGUMENT, "%lld columns are no multiple of 32", (long long)columns);
+    if (columns < kGroup || columns > kMostColumns || columns % kGroup)
+        fail(PIO_E_ARGUMENT, "%lld columns are no multiple of 32, or too many", (long long)columns);
     const int64_t groups = columns / kGroup;
     const ActivationStore store(1, columns);
     for (int64_t t = 0; t < tokens; ++t) {  // one token is stored plainly

@@ -1,4 +1,4 @@
-"""``isa`` is every instruction set that this build and this CPU have."""
+"""``isa`` is every instruction set that this build and this CPU have, ``other_isa`` every one but plain C++."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from inference_pio.native.structures import Isa
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "isa" in metafunc.fixturenames:
         metafunc.parametrize("isa", available(), ids=lambda isa: isa.name.lower())
+    if "other_isa" in metafunc.fixturenames:
+        others = [isa for isa in available() if isa is not Isa.PLAIN]
+        metafunc.parametrize("other_isa", others, ids=lambda isa: isa.name.lower())
 
 
 def available() -> tuple[Isa, ...]:
