@@ -74,6 +74,12 @@ def test_peak_memory_is_read_before_the_memorys_speed_is_measured(
     assert order == ["peak", "bandwidth"]
 
 
+def test_repeating_is_measured_without_and_with_guesses_where_it_is_asked_for(host: FakeHost) -> None:
+    assert "repeat_tok_s" not in run_bench("fake")
+    result = run_bench("fake", speculate=True)
+    assert result["repeat_tok_s"] == result["repeat_speculate_tok_s"] == 100
+
+
 def test_without_a_plot_no_curves_are_measured(host: FakeHost) -> None:
     result = run_bench("fake", batch=3)
     assert "curves" not in result

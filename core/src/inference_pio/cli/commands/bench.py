@@ -31,6 +31,7 @@ inference-pio bench smollm2 --plot smollm2.svg # speed over context length and b
     show_default=True,
     help="Prompts at once in `batch`.",
 )
+@option("--speculate", is_flag=True, help="Also measure repeating a list, without guessing ahead and with it.")
 @option("--own-workloads", is_flag=True, help="Also measure what the model's authors added; takes longer.")
 @option(
     "--plot",

@@ -17,7 +17,7 @@ from .curves import measure_curves
 from .machine import describe_machine
 from .plot import check_plot, draw_plot
 from .reading import reading_figures
-from .workloads import batch_rate, best, decode_stats, prefill_rate, workloads_of
+from .workloads import batch_rate, best, decode_stats, prefill_rate, repeat_stats, workloads_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +37,7 @@ def run_bench(
     accept_license: bool = False,
     progress: ProgressCallback | None = None,
     own_workloads: bool = False,
+    speculate: bool = False,
     plot: Path | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
@@ -52,6 +53,7 @@ def run_bench(
         accept_license: As in ``LoadOptions``.
         progress: Called while downloading and loading, and before every measurement.
         own_workloads: Also run the workloads that the model brings.
+        speculate: Also repeat a list without and with guesses: ``repeat_tok_s`` and ``repeat_speculate_tok_s``.
         plot: Also measure over context length and batch size, and draw that into this PNG or SVG file.
         force: Go on although there seems to be too little memory.
 
@@ -91,6 +93,10 @@ def run_bench(
         for workload in workloads_of(model) if own_workloads else ():
             report(workload.summary)
             figures[workload.key] = best(lambda w=workload: w.measure(model))  # type: ignore[misc]  # a default of a lambda has no type
+        if speculate:
+            report("a list repeated, without and with guesses")
+            for key, on in (("repeat_tok_s", False), ("repeat_speculate_tok_s", True)):
+                figures[key] = best(lambda on=on: repeat_stats(model, speculate=on).decode_tokens_per_s)  # type: ignore[misc]  # as above
         if (peak := peak_rss_mb()) is not None:  # before anything that only measuring needs takes memory
             figures["peak_rss_mb"] = peak
         report("the memory's bandwidth")

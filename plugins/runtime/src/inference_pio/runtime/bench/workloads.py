@@ -29,6 +29,7 @@ QUESTION = (
     "<|im_start|>user\nWhy is the sky blue?<|im_end|>\n<|im_start|>assistant\n"
 )
 STORY = "<|im_start|>user\nWrite a long story about number {}.<|im_end|>\n<|im_start|>assistant\n"
+LIST = "\n".join(f"{n}. Box {n * 37 % 100} is on shelf {n * 7 % 10}, room {n * 3 % 8}." for n in range(1, 21))
 LONG = "The quick brown fox jumps over the lazy dog. " * 51
 GREEDY: dict[str, Any] = {"temperature": 0.0, "repetition_penalty": 1.0, "ignore_eos": True}
 
@@ -57,6 +58,12 @@ def best(measure: Callable[[], float], rounds: int = 3) -> float:
 def decode_stats(model: CausalLMPlugin) -> GenerationStats:
     """Return the counts and times of one run of the ``decode`` workload."""
     return model.generate(QUESTION, **greedy(NEW_TOKENS)).stats
+
+
+def repeat_stats(model: CausalLMPlugin, *, speculate: bool) -> GenerationStats:
+    """Return the counts and times of repeating a list, where guessing ahead helps most."""
+    prompt = f"{LIST}\n\nThe same list again:\n\n{LIST[:60]}"
+    return model.generate(prompt, **greedy(NEW_TOKENS), speculate=speculate).stats
 
 
 def prefill_rate(model: CausalLMPlugin) -> float:
