@@ -4,7 +4,7 @@ namespace pio {
 
 namespace {
 // Others finish a phase within microseconds, unless one has lost its core; between two steps the caller samples and detokenizes.
-constexpr std::chrono::microseconds kPatience{200};
+constexpr std::chrono::microseconds kPatience{1000};
 }  // namespace
 
 Pool::Pool(int threads) : threads_(threads) {
