@@ -282,6 +282,52 @@ def lowest_versions() -> list[str]:
     return [f"{name}=={bound}" for name, bound in sorted(bounds.items()) if name not in ours]
 
 
+KERNELS = PLUGINS["native"]
+
+
+def build_kernels(session: nox.Session, *flags: str, compiler: str = "g++") -> Path:
+    """Build the native kernels with flags of a session's own, and beside them the driver of their tests."""
+    folder = Path(session.create_tmp()).resolve()
+    out = folder / "_kernels.so"
+    session.run("python", str(KERNELS / "building.py"), str(out), "--cxx", compiler, "-O1", "-g1", *flags)
+    options = ("-std=c++17", "-O1", "-g1", *flags, "-pthread", f"-Wl,-rpath,{folder}", "-o", str(folder / "driver"))
+    session.run(compiler, str(KERNELS / "tests" / "driver.cpp"), str(out), *options, external=True)
+    return folder
+
+
+@nox.session(python=PYTHON)
+def asan(session: nox.Session) -> None:
+    """Test the native kernels under AddressSanitizer and UndefinedBehaviorSanitizer; needs g++."""
+    install(session, requirement("native"))
+    flags = ("-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
+    folder = build_kernels(session, *flags)
+    session.run(str(folder / "driver"), external=True)  # the only part that finds leaks: Python itself has some
+    parts = [str(session.run("g++", f"-print-file-name={name}.so", external=True, silent=True)).strip()
+             for name in ("libasan", "libstdc++")]  # fmt: skip
+    session.env["LD_PRELOAD"] = " ".join(parts)
+    session.env["ASAN_OPTIONS"] = "detect_leaks=0:allocator_may_return_null=1"
+    session.env["INFERENCE_PIO_TEST_KERNELS"] = str(folder / "_kernels.so")
+    session.chdir(session.cache_dir)
+    # Not captured: a sanitizer writes its report where the standard error of the process goes, and ends it.
+    pytest(session, "-m", "not weights", "-s", "-q", str(KERNELS / "tests" / "kernels"))
+
+
+@nox.session(python=PYTHON)
+def tsan(session: nox.Session) -> None:
+    """Run the native engine and its threads under ThreadSanitizer; needs g++."""
+    folder = build_kernels(session, "-fsanitize=thread")
+    # Without address randomisation, which older versions of the sanitizer do not cope with on newer kernels.
+    session.run("setarch", "-R", str(folder / "driver"), external=True)
+
+
+@nox.session(python=PYTHON)
+def neon(session: nox.Session) -> None:
+    """Compare the NEON kernels with plain C++ in an emulator; needs g++-aarch64-linux-gnu and qemu-user-static."""
+    folder = build_kernels(session, compiler="aarch64-linux-gnu-g++")
+    emulator = ("qemu-aarch64-static", "-cpu", "max", "-L", "/usr/aarch64-linux-gnu")
+    session.run(*emulator, str(folder / "driver"), external=True)
+
+
 @nox.session(python=PYTHON)
 def bench(session: nox.Session) -> None:
     """Measure every model; one JSON line each. What follows `--` goes to `inference-pio bench`."""

@@ -17,6 +17,7 @@ constexpr int kStrip = 2;
 
 typedef float Floats __attribute__((vector_size(16)));
 typedef int32_t Ints __attribute__((vector_size(16)));
+typedef uint32_t UnsignedInts __attribute__((vector_size(16)));
 typedef uint8_t Bytes __attribute__((vector_size(16)));  // 4 rows of 4 bytes
 
 static inline Floats load(const float *p) {
@@ -50,12 +51,14 @@ static inline Ints broadcast_int(int32_t x) { return Ints{x, x, x, x}; }
 static inline Ints add_int(Ints a, Ints b) { return a + b; }
 static inline Ints sub_int(Ints a, Ints b) { return a - b; }
 static inline Ints max_int(Ints a, Ints b) { return a > b ? a : b; }
-template <int Bits> static inline Ints shift_left(Ints a) { return a * (1 << Bits); }
+// By unsigned numbers, for which nothing overflows: what a NaN was rounded to goes this way too.
+template <int Bits> static inline Ints shift_left(Ints a) { return (Ints)((UnsignedInts)a << Bits); }
 static inline Floats to_floats(Ints a) { return __builtin_convertvector(a, Floats); }
-// Callers keep |a| below 2^22, so adding and taking away 1.5 * 2^23 rounds to nearest even.
+// Callers keep |a| below 2^22, so adding 1.5 * 2^23 rounds to nearest even and leaves the integer in the last bits. A NaN gives
+// any number, where a conversion would be undefined.
 static inline Ints round_to_ints(Floats a) {
     const Floats magic = broadcast(12582912.0f);
-    return __builtin_convertvector((a + magic) - magic, Ints);
+    return (Ints)(a + magic) - (Ints)magic;
 }
 static inline Floats as_floats(Ints a) { return (Floats)a; }
 static inline Ints magnitude_bits(Floats a) { return (Ints)a & 0x7fffffff; }
@@ -90,7 +93,6 @@ static inline Bytes quad(const int8_t *x) {
 
 typedef int16_t Shorts __attribute__((vector_size(16)));
 typedef uint16_t UnsignedShorts __attribute__((vector_size(16)));
-typedef uint32_t UnsignedInts __attribute__((vector_size(16)));
 
 // Every second byte, as 16-bit numbers: shifting a pair of bytes up and down again spreads the sign of the lower one.
 static inline Shorts even_bytes(Bytes w) { return (Shorts)((UnsignedShorts)w << 8) >> 8; }
