@@ -11,7 +11,8 @@ BENCH = """
 from inference_pio import ProgressEvent, settings
 
 def run_bench(
-    plugin_name, *, weights, threads, batch, device, dtype, accept_license, progress, own_workloads, plot, speculate, force
+    plugin_name, *, weights, threads, batch, device, dtype, accept_license, progress, own_workloads, plot, speculate,
+    force,
 ):
     print("noise from measuring")
     progress(ProgressEvent(stage="measure", done=0, total=None, unit="figures", label="decode"))
