@@ -25,6 +25,8 @@ PLUGINS = {path.parent.name: path.parent for path in sorted(ROOT.glob("plugins/*
 DISTS = {"core": ROOT / "core", **PLUGINS}
 PROMPT = "The capital of France is"
 CORE_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+# Most tests wait for processes or use one core. Whole files, for what a file sets up once takes long.
+PARALLEL = ("-n", "auto", "--dist", "loadfile")
 PYTHON = "3.11"  # of every other session: nothing else of ours depends on the minor version, and torch is big
 
 nox.needs_version = ">=2024.10.9"
@@ -171,17 +173,16 @@ def core(session: nox.Session) -> None:
     session.run("python", "-c", "from importlib.util import find_spec; assert not find_spec('torch'), 'torch is here'")
     # What takes long does not depend on the minor version: once is enough.
     marks = "not weights" if session.python == PYTHON else "not weights and not slow"
-    # Most of these tests wait for processes of their own. Whole files, for what a file sets up once takes long.
-    test_dists(session, ["core"], marks, "-n", "auto", "--dist", "loadfile")
+    test_dists(session, ["core"], marks, *PARALLEL)
 
 
 @nox.session(python=PYTHON)
 @nox.parametrize("name", list(PLUGINS), ids=list(PLUGINS))
 def plugin(session: nox.Session, name: str) -> None:
     """Test one plugin beside nothing but what it depends on; offline, without real checkpoints."""
-    install(session, requirement(name))
+    install(session, requirement(name), "pytest-xdist")
     session.run("inference-pio", "check", project(PLUGINS[name])["name"], "--import", "--strict")
-    test_dists(session, [name], "not weights")
+    test_dists(session, [name], "not weights", *PARALLEL)
 
 
 @nox.session(python=PYTHON)
