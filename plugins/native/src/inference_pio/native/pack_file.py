@@ -167,13 +167,8 @@ def _decode(path: Path, file: IO[bytes]) -> _Header:
         if len(sizes) != len(content["sections"]) or min(sizes.values(), default=0) < 0:
             raise ValueError(sizes)
         return _Header(header, dict(content["facts"]), sizes, ends)
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        OverflowError,
-        RecursionError,
-    ) as error:  # sound, but of another program that calls itself the same
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        # Sound, but of another program that calls itself the same.
         raise PackFileError(f"{path}: its header is none of ours") from error
 
 

@@ -43,9 +43,8 @@ class PromptLookup:
         self._radix, self._modulus = vocab_size, vocab_size**NGRAM
         self._read = 0
         self._key = 0  # the last n-gram as one number, which needs no tuple and has no collisions
-        self._after: dict[
-            int, int
-        ] = {}  # where the text went on after an n-gram, the last time; an entry a token at most
+        # Where the text went on after an n-gram, the last time; an entry a token at most.
+        self._after: dict[int, int] = {}
         self._source: int | None = None  # where the next token is expected to have stood before
 
     def guess(self, most: int) -> list[int]:
