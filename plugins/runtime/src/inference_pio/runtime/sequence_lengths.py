@@ -18,6 +18,11 @@ MAX_REWIND = 16
 """Tokens that a sequence can go back on torch: so much longer than its window is the ring of a sliding layer."""
 
 
+def ring_places(window: int) -> int:
+    """Return how many places the ring of a sliding layer has on torch, tokens; position p lies at p modulo it."""
+    return window + MAX_REWIND
+
+
 class SequenceLengths:
     """Tokens in the cache of each slot: what every executor checks a batch against before it computes anything.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .sequence_lengths import MAX_REWIND
+from .sequence_lengths import ring_places
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,13 +93,13 @@ class Step:
     def single_extent(self, window: int | None) -> int:
         """How many places of a cache hold all that the single tokens see."""
         longest = max(self.single_positions) + 1
-        return longest if window is None else min(longest, window + MAX_REWIND)
+        return longest if window is None else min(longest, ring_places(window))
 
     def single_places(self, window: int | None) -> Tensor:
         """Where the single tokens go in a cache, (B,) int64: their positions, in a ring modulo its length."""
         if window not in self._places:
             positions = self.single_tensor
-            self._places[window] = positions if window is None else positions % (window + MAX_REWIND)
+            self._places[window] = positions if window is None else positions % ring_places(window)
         return self._places[window]
 
     def rotary(self, rotary: RotaryEmbedding) -> tuple[Tensor, Tensor]:
@@ -119,7 +119,7 @@ class Step:
                 ages = self.single_tensor[:, None] - torch.arange(extent, device=self.device)
                 if window is not None:
                     # What lies ahead of a token in the ring was written a round ago, or was taken back, or never.
-                    ages %= window + MAX_REWIND
+                    ages %= ring_places(window)
                     seen = ages < torch.clamp(self.single_tensor[:, None] + 1, max=window)
                 else:
                     seen = ages >= 0

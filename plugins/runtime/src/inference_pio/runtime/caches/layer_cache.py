@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..sequence_lengths import MAX_REWIND
+from ..sequence_lengths import ring_places
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,7 +98,7 @@ class LayerCache(ABC):
         self.reserve(step.slots_needed, length)
         if len(step.single_slots) == 1:  # plain slices cost a third of indexed writes, and this is every step of a chat
             slot, place = step.single_slots[0], step.single_positions[0]
-            place = place if self.window is None else place % (self.window + MAX_REWIND)
+            place = place if self.window is None else place % ring_places(self.window)
             self.keys[slot, :, place] = keys[0]
             self.values[slot, :, place] = values[0]
         else:
@@ -151,7 +151,7 @@ class RollingCache(LayerCache):
     def __init__(
         self, *, window: int, heads: int, width: int, limit: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        self.places = window + MAX_REWIND
+        self.places = ring_places(window)
         super().__init__(heads=heads, width=width, limit=min(self.places, limit), device=device, dtype=dtype)
         self.window: int = window
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from inference_pio.runtime.sequence_lengths import MAX_REWIND
+from inference_pio.runtime.sequence_lengths import ring_places
 
 if TYPE_CHECKING:
     from inference_pio.runtime.caches import LayerCache
@@ -33,7 +33,7 @@ def bytes_of_context(config: Gemma3Config, tokens: int, *, element_bytes: int = 
     """Bytes that the caches of all layers take for one sequence of ``tokens`` tokens."""
     per_place = 2 * config.num_key_value_heads * config.head_dim * element_bytes
     places = [
-        min(tokens, config.sliding_window + MAX_REWIND) if config.is_sliding(layer) else tokens
+        min(tokens, ring_places(config.sliding_window)) if config.is_sliding(layer) else tokens
         for layer in range(config.num_hidden_layers)
     ]
     return per_place * sum(places)
