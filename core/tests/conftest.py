@@ -238,7 +238,10 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
     """Tests decide themselves which of our variables are set; what the host remembers, it remembers for one test."""
     for name in [name for name in os.environ if name.startswith("INFERENCE_PIO_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("INFERENCE_PIO_STATE_DIR", str(tmp_path_factory.getbasetemp() / "state" / str(next(_numbers))))
+    base = tmp_path_factory.getbasetemp()
+    monkeypatch.setenv("INFERENCE_PIO_STATE_DIR", str(base / "state" / str(next(_numbers))))
+    # Runs of pytest that a test starts would share a folder with all others, and clean it up under each other's hands.
+    monkeypatch.setenv("PYTEST_DEBUG_TEMPROOT", str(base))
 
 
 HostOf = Callable[..., Host]

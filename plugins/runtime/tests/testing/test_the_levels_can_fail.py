@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -60,7 +61,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], 
         "--strict-markers",
     ]
     command = [sys.executable, "-m", "pytest", "-c", "/dev/null", *own, f"--junitxml={result}", *nodes]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    # A folder of its own for what it leaves: the common one is cleaned up by every run of pytest that ends.
+    environment = {**os.environ, "PYTEST_DEBUG_TEMPROOT": str(result.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
     assert result.exists(), done.stdout + done.stderr
     return {
         (str(case.get("classname")).rpartition(".")[2], str(case.get("name"))): (
