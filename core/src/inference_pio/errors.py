@@ -26,6 +26,8 @@
     |-- ChatTemplateError                 1  a chat template is broken, hostile or missing (ValueError)
     |-- ContextLengthError                1  the prompt does not fit the context (ValueError)
     |-- CacheFullError                    1  the KV cache has no place left (RuntimeError)
+    |-- QueueFullError                    1  too many requests wait already; try again later (RuntimeError)
+    |-- EngineDeadError                   1  what computes has ended and cannot go on (RuntimeError)
     `-- NotLoadedError                    1  a model was used before load_model or after cleanup (RuntimeError)
 
 A message says what happened, to which plugin, and what to do next.
@@ -212,12 +214,20 @@ class ContextLengthError(InferencePioError, ValueError):
         self.context = context
         super().__init__(
             f"the prompt has {prompt_tokens} tokens and the context has room for {context}, of which one must stay "
-            "free for the answer. Shorten the prompt or raise --context (up to the model's own limit)."
+            "free for the answer. Shorten the prompt, or load the model with a larger --context (up to its own limit)."
         )
 
 
 class CacheFullError(InferencePioError, RuntimeError):
     """The KV cache has no free place or no free slot."""
+
+
+class QueueFullError(InferencePioError, RuntimeError):
+    """As many requests wait as may wait; the same request may be accepted later."""
+
+
+class EngineDeadError(InferencePioError, RuntimeError):
+    """The thread that computes has ended by an error that concerns all requests; the model must be loaded again."""
 
 
 class NotLoadedError(InferencePioError, RuntimeError):

@@ -8,8 +8,22 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 FinishReason = Literal["stop", "length", "cancelled"]
-Message = Mapping[str, str]
+Message = Mapping[str, Any]
+"""``role`` and ``content``; with tools also ``tool_calls``, ``tool_call_id`` and ``name``, as OpenAI has them."""
 Prompt = str | Sequence[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraint:
+    """What an answer must look like, whatever the model would rather say.
+
+    Attributes:
+        kind: ``json_schema`` (a JSON Schema as JSON text), ``regex`` (matches the whole answer), ``lark`` (a grammar).
+        source: The schema, the expression or the grammar.
+    """
+
+    kind: Literal["json_schema", "regex", "lark"]
+    source: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +45,8 @@ class SamplingOptions:
         ignore_eos: Do not end at the model's own end-of-text tokens.
         seed: The same seed gives the same tokens, alone or in a batch; neutral: a fresh one.
         logprobs: Number of likeliest tokens to report per position, beside the chosen one; neutral: report nothing.
+        prompt_logprobs: The same for the prompt's tokens; costs logits of the whole prompt; neutral: report nothing.
+        constraint: What the answer must look like; neutral: anything.
         speculate: Guess ahead from the text so far: the same tokens, sooner where the answer repeats what was said.
     """
 
@@ -48,6 +64,8 @@ class SamplingOptions:
     ignore_eos: bool = False
     seed: int | None = None
     logprobs: int | None = None
+    prompt_logprobs: int | None = None
+    constraint: Constraint | None = None
     speculate: bool = False
 
     def over(self, defaults: SamplingOptions) -> SamplingOptions:
@@ -81,6 +99,8 @@ class Chunk:
         text: New text; may be empty while a multi-byte character or a possible stop text is incomplete.
         token_ids: The tokens that arrived with it.
         logprobs: One entry a token, if asked for.
+        prompt_logprobs: On the first chunk only, if asked for: one entry a token of the prompt, ``None`` for the first,
+            which nothing predicts.
         finish_reason: Set on the last chunk only.
         stats: Set on the last chunk only.
     """
@@ -88,6 +108,7 @@ class Chunk:
     text: str
     token_ids: tuple[int, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    prompt_logprobs: tuple[TokenLogprob | None, ...] = ()
     finish_reason: FinishReason | None = None
     stats: GenerationStats | None = None
 
@@ -103,6 +124,7 @@ class GenerationStats:
         total_s: From the call to the last token, seconds.
         guessed_tokens: Tokens that were guessed and computed ahead; ``None`` without ``speculate``.
         accepted_tokens: Tokens of the answer that took no step of their own, because the token before had been guessed.
+        cached_tokens: Tokens of the prompt that were not computed, because an earlier prompt began in the same way.
     """
 
     prompt_tokens: int
@@ -111,6 +133,7 @@ class GenerationStats:
     total_s: float
     guessed_tokens: int | None = None
     accepted_tokens: int = 0
+    cached_tokens: int = 0
 
     @property
     def prefill_tokens_per_s(self) -> float:
@@ -144,6 +167,7 @@ class Completion:
         token_ids: The answer's tokens, an end-of-text token included.
         finish_reason: ``stop`` (the model or a stop text ended it), ``length`` or ``cancelled``.
         logprobs: One entry a token, if asked for.
+        prompt_logprobs: One entry a token of the prompt, if asked for; ``None`` for the first, which nothing predicts.
         stats: What it took.
     """
 
@@ -152,6 +176,7 @@ class Completion:
     finish_reason: FinishReason
     stats: GenerationStats
     logprobs: tuple[TokenLogprob, ...] = ()
+    prompt_logprobs: tuple[TokenLogprob | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
