@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inference_pio.errors import InvalidOptionError
-from inference_pio.generation import SamplingOptions
+from inference_pio.generation import Constraint, SamplingOptions
 from inference_pio.runtime.sampling import validate_sampling
 
 VOCAB = 10
@@ -26,7 +26,10 @@ REFUSED: list[tuple[str, Any]] = [
     *(("stop_token_ids", v) for v in ([VOCAB], [-1], [1.0], [True], "12", 3)),
     *((name, v) for name in ("ignore_eos", "speculate") for v in (1, "yes", None)),
     *(("seed", v) for v in (1.0, True, "1")),
-    *(("logprobs", v) for v in (-1, VOCAB + 1, 1.0, True)),
+    *((name, v) for name in ("logprobs", "prompt_logprobs") for v in (-1, VOCAB + 1, 1.0, True)),
+    *(("constraint", v) for v in ("[a-z]+", {"kind": "regex", "source": "a"}, True)),
+    *(("constraint", Constraint(kind="regex", source=v)) for v in ("", b"a", None, 3)),  # type: ignore[arg-type]  # wrong
+    ("constraint", Constraint(kind="xml", source="a")),  # type: ignore[arg-type]  # wrong on purpose
 ]
 
 ACCEPTED: list[Mapping[str, Any]] = [
@@ -37,6 +40,8 @@ ACCEPTED: list[Mapping[str, Any]] = [
     {"logit_bias": {0: -math.inf, 9: 100}, "stop": "end", "stop_token_ids": [0, 9], "ignore_eos": True},
     {"stop": ["a", "b"], "stop_token_ids": (), "logprobs": VOCAB},
     {"seed": -1, "speculate": True},
+    {"prompt_logprobs": VOCAB, "max_new_tokens": 0},
+    {"prompt_logprobs": 0, "constraint": Constraint(kind="lark", source="start: /a/")},
     {"seed": 2**200, "top_k": np.int64(3), "temperature": np.float32(0.5)},
 ]
 

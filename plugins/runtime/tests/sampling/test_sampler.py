@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -201,7 +201,7 @@ def test_a_processor_that_does_not_return_logits_is_named(answer: Any) -> None:
 def test_the_public_names_are_listed() -> None:
     from inference_pio.runtime import sampling
 
-    assert sampling.__all__ == ["SampledToken", "Sampler", "validate_sampling"]
+    assert sampling.__all__ == ["SampledToken", "Sampler", "TokenConstraint", "validate_sampling"]
 
 
 def test_an_interrupt_before_the_token_is_told_counts_nothing(monkeypatch):
@@ -224,3 +224,67 @@ def test_an_interrupt_before_the_token_is_told_counts_nothing(monkeypatch):
                     sampler.sample(row.copy())
         got.append(sampler.sample(row.copy()).token_id)
     assert got == wanted
+
+
+class Alphabet:
+    """Allows what is left of a set of tokens, each once."""
+
+    def __init__(self, *token_ids: int) -> None:
+        self.left = list(token_ids)
+        self.accepted: list[int] = []
+
+    @property
+    def is_done(self) -> bool:
+        return not self.left
+
+    def mask(self, logits: NDArray[np.float32]) -> None:
+        kept = logits[self.left].copy()
+        logits[:] = -np.inf
+        logits[self.left] = kept
+
+    def accept(self, token_id: int) -> None:
+        self.left.remove(token_id)
+        self.accepted.append(token_id)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"temperature": 2.0, "seed": 3, "top_k": 400}, {"temperature": 9.0, "seed": 1}]
+)
+def test_only_what_a_constraint_leaves_is_chosen_and_it_is_told(options: Mapping[str, Any]) -> None:
+    constraint = Alphabet(4, 250, 499)
+    sampler = Sampler(SamplingOptions(**options), [], VOCAB, constraint=constraint)
+    chosen: list[int] = []
+    while not sampler.is_done:
+        chosen.append(sampler.sample(rows(1, seed=len(chosen))[0]).token_id)
+    assert sorted(chosen) == [4, 250, 499]
+    assert constraint.accepted == chosen
+
+
+def test_a_sampler_without_a_constraint_is_never_done() -> None:
+    assert not Sampler(SamplingOptions(), [], VOCAB).is_done
+
+
+def test_neither_bias_nor_a_processor_gives_a_forbidden_token_back() -> None:
+    def insist(token_ids: Sequence[int], logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits = logits.copy()
+        logits[8] = 1e9
+        logits.flags.writeable = False
+        return logits
+
+    options = SamplingOptions(logit_bias={9: 1e6})
+    assert Sampler(options, [], VOCAB, [insist], Alphabet(4)).sample(rows(1)[0]).token_id == 4
+
+
+def test_a_constraint_that_bias_leaves_nothing_of_says_so() -> None:
+    sampler = Sampler(SamplingOptions(logit_bias={4: -math.inf}), [], VOCAB, constraint=Alphabet(4))
+    with pytest.raises(InferencePioError, match=r"no token is left to choose from: bias.* constraint"):
+        sampler.sample(rows(1)[0])
+
+
+def test_logprobs_are_the_models_own_whatever_a_constraint_allows() -> None:
+    row = rows(1)[0]
+    free = Sampler(SamplingOptions(logprobs=2), [], VOCAB).sample(row.copy()).logprob
+    held = Sampler(SamplingOptions(logprobs=2), [], VOCAB, constraint=Alphabet(4)).sample(row.copy()).logprob
+    assert free is not None
+    assert held is not None
+    assert (held.token_id, held.top) == (4, free.top)

@@ -1,8 +1,9 @@
 """``Sampler``: one request's way from logits to tokens.
 
-Order: logit bias, repetition penalty, presence and frequency penalties, logits processors, then either the argmax
-(temperature 0) or temperature, top-k, top-p, min-p and the draw. It is the order of transformers (processors before
-warpers) and of vLLM; llama.cpp differs in that its temperature comes last, after the filters.
+Order: logit bias, repetition penalty, presence and frequency penalties, logits processors, the constraint's mask (so
+that nobody can give a forbidden token back), then either the argmax (temperature 0) or temperature, top-k, top-p, min-p
+and the draw. It is the order of transformers (processors before warpers) and of vLLM; llama.cpp differs in that its
+temperature comes last, after the filters.
 
 The draw is an exponential race (what vLLM does; the Gumbel-max trick in other words): token i gets an Exp(1) number
 that depends on (seed, draw, i) only, and the largest ``weight / number`` wins. One uniform number and the inverse of
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from inference_pio.generation import SamplingOptions, TokenLogprob
     from inference_pio.hookspecs import LogitsProcessor
 
+    from .constraint import TokenConstraint
+
 GREEDY_BELOW = 1e-5
 """Temperatures below this are greedy (vLLM's limit): they would only amplify the last bits of a float32 logit."""
 
@@ -61,6 +64,7 @@ class Sampler:
         prompt_ids: The prompt's tokens.
         vocab_size: Width V of a row of logits.
         processors: Called in this order with all token ids so far and the logits.
+        constraint: Rules out tokens after all of these, and is told of every token that was chosen.
 
     Raises:
         InvalidOptionError: An option is out of range, or a prompt token lies outside the vocabulary.
@@ -72,6 +76,7 @@ class Sampler:
         prompt_ids: Sequence[int],
         vocab_size: int,
         processors: Sequence[LogitsProcessor] = (),
+        constraint: TokenConstraint | None = None,
     ) -> None:
         validate_sampling(options, vocab_size)
         self._token_ids = [int(token_id) for token_id in prompt_ids]
@@ -82,6 +87,7 @@ class Sampler:
         """Seed of the draws: the option, or a fresh one."""
         self._vocab_size = vocab_size
         self._processors = tuple(processors)
+        self._constraint = constraint
         self._draws = 0
         self._temperature = options.temperature or 0.0
         self._top_k = options.top_k or 0
@@ -96,6 +102,11 @@ class Sampler:
         self._bias_values = np.fromiter(bias.values(), np.float32, len(bias))
         self._seen = TokenCounts(self._token_ids if self._repetition != 1.0 else ())
         self._answer = TokenCounts()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the constraint allows nothing more: the request ends with ``stop``, and its last token is text."""
+        return self._constraint is not None and self._constraint.is_done
 
     def sample(self, logits: NDArray[np.float32]) -> SampledToken:
         """Choose the next token and count it.
@@ -117,6 +128,8 @@ class Sampler:
         token_id = best if self._temperature < GREEDY_BELOW else self._draw(adjusted, adjusted[best])
         logprob = None if raw is None else report_logprob(raw, token_id, self._logprobs or 0)
         # Last, for Ctrl-C: nothing is counted before the token is sure to be told.
+        if self._constraint is not None:
+            self._constraint.accept(token_id)
         self._draws += 1
         self._token_ids.append(token_id)
         self._seen.add(token_id)
@@ -124,7 +137,7 @@ class Sampler:
         return SampledToken(token_id, logprob)
 
     def _adjust(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Apply bias, penalties and processors; may change ``logits``."""
+        """Apply bias, penalties, processors and constraint; may change ``logits``."""
         if len(self._bias_ids):
             logits[self._bias_ids] += self._bias_values
         if self._repetition != 1.0:
@@ -133,6 +146,10 @@ class Sampler:
             penalize_occurrence(logits, self._answer, self._presence, self._frequency)
         for process in self._processors:
             logits = _checked_row(process(self._token_ids, logits), self._vocab_size, process)
+        if self._constraint is not None:
+            if not logits.flags.writeable:  # a processor may answer with any array
+                logits = logits.copy()
+            self._constraint.mask(logits)
         return logits
 
     def _draw(self, logits: NDArray[np.float32], peak: np.float32) -> int:
@@ -161,7 +178,9 @@ def _checked_argmax(logits: NDArray[np.float32]) -> int:
     if np.isfinite(peak):
         return best
     if peak == -np.inf:
-        raise InferencePioError("no token is left to choose from: bias, penalties or processors ruled out all of them")
+        raise InferencePioError(
+            "no token is left to choose from: bias, penalties, processors and constraint together ruled out all of them"
+        )
     raise InferencePioError(
         f"the logit of token {best} is {peak}: the checkpoint is damaged or the computation overflowed. "
         "Try --dtype float32, and check the weights' checksum with pull."

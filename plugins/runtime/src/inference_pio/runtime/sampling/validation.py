@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from inference_pio.errors import InvalidOptionError
+from inference_pio.generation import Constraint
 
 if TYPE_CHECKING:
     from inference_pio.generation import SamplingOptions
@@ -23,9 +24,11 @@ def validate_sampling(options: SamplingOptions, vocab_size: int) -> None:
     Raises:
         InvalidOptionError: Names the option, its value and its range.
     """
-    _integer("max_new_tokens", options.max_new_tokens, lowest=1)
+    # None at all is a question about the prompt only.
+    _integer("max_new_tokens", options.max_new_tokens, lowest=1 if options.prompt_logprobs is None else 0)
     _integer("top_k", options.top_k, lowest=0)
     _integer("logprobs", options.logprobs, lowest=0, highest=vocab_size)
+    _integer("prompt_logprobs", options.prompt_logprobs, lowest=0, highest=vocab_size)
     _integer("seed", options.seed)
     _number("temperature", options.temperature, "a number of at least 0", lambda v: v >= 0)
     _number("top_p", options.top_p, "a number above 0 and up to 1", lambda v: 0 < v <= 1)
@@ -39,6 +42,7 @@ def validate_sampling(options: SamplingOptions, vocab_size: int) -> None:
     _check_stop(options.stop)
     _check_stop_token_ids(options.stop_token_ids, vocab_size)
     _check_logit_bias(options.logit_bias, vocab_size)
+    _check_constraint(options.constraint)
 
 
 def _refuse(name: str, value: Any, expected: str) -> NoReturn:
@@ -110,3 +114,16 @@ def _check_logit_bias(bias: Any, vocab_size: int) -> None:
         # Minus infinity is a way to say: never this token.
         if not _is_number(value) or math.isnan(value) or value == math.inf:
             _refuse(f"logit_bias[{token_id}]", value, "a number, finite or minus infinity")
+
+
+def _check_constraint(constraint: Any) -> None:
+    if constraint is None:
+        return
+    if not isinstance(constraint, Constraint):
+        _refuse("constraint", constraint, "a Constraint: Constraint(kind='regex', source='[a-z]+')")
+    kinds = ("json_schema", "regex", "lark")
+    if constraint.kind not in kinds:
+        _refuse("constraint.kind", constraint.kind, f"one of {', '.join(kinds)}")
+    source: Any = constraint.source
+    if not isinstance(source, str) or not source:
+        _refuse("constraint.source", source, "a text that is not empty")
