@@ -12,11 +12,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Generation(AsyncIterator[Chunk], Protocol):
+class Generation(Protocol):
     """One answer under way; iterating gives its pieces, the last one with ``finish_reason`` and ``stats``.
 
     Whoever stops reading early calls ``cancel``. An error ends the iteration: an ``InferencePioError``.
     """
+
+    # Not by inheritance: until Python 3.13 a protocol could not derive from ``AsyncIterator``.
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        """Return itself."""
+
+    async def __anext__(self) -> Chunk:
+        """Return the next piece."""
 
     def cancel(self) -> None:
         """Stop the computation at the next step; does nothing when it has ended. Never waits."""
