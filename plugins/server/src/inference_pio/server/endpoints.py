@@ -1,0 +1,9 @@
+"""All calls of the protocol that take a body and a model, for the server and for ``inference-pio batch``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .endpoint import Endpoint
+
+ENDPOINTS: tuple[Endpoint[Any], ...] = ()
