@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .generation import Chunk, Completion, LoadOptions, ProgressEvent, SamplingOptions
     from .hookspecs import HOST_API, hookimpl
     from .host import Host, load
-    from .interfaces import ModelPlugin, TextModelPlugin
+    from .interfaces import EmbeddingModelPlugin, ModelPlugin, TextModelPlugin
 
 __version__ = "0.1.0"
 
@@ -23,6 +23,7 @@ __all__ = [
     "BaseConfig",
     "Chunk",
     "Completion",
+    "EmbeddingModelPlugin",
     "Host",
     "InferencePioError",
     "LoadOptions",
@@ -40,6 +41,7 @@ _MODULES = {
     "BaseConfig": "common.config.model_config_base",
     "Chunk": "generation",
     "Completion": "generation",
+    "EmbeddingModelPlugin": "interfaces",
     "Host": "host",
     "InferencePioError": "errors",
     "LoadOptions": "generation",

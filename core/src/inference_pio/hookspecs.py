@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .manifest import Manifest, WeightsEntry
 
 PROJECT = "inference_pio"
-HOST_API = "1.1"
+HOST_API = "1.2"
 """Version of the hook specifications and interfaces; a manifest's ``host_api`` is a specifier on it."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .manifest import Manifest, manifest_of_module
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from typing_extensions import Self
 
     from .common.config.model_config_base import BaseConfig
@@ -114,3 +116,49 @@ class TextModelPlugin(ModelPlugin):
     @abstractmethod
     def chat(self, messages: Sequence[Message], **options: Any) -> Completion:
         """Like ``stream_chat``, but return the whole answer."""
+
+
+class EmbeddingModelPlugin(ModelPlugin):
+    """A model that turns texts into vectors. A plugin that also continues texts inherits from ``TextModelPlugin`` too.
+
+    Programs recognise one by its members ``embed`` and ``embedding_width``: a plugin need not inherit from this class.
+    """
+
+    @property
+    @abstractmethod
+    def context(self) -> int:
+        """Longest text of the loaded checkpoint, tokens."""
+
+    @property
+    @abstractmethod
+    def vocab_size(self) -> int:
+        """Token ids of the loaded checkpoint are below this."""
+
+    @property
+    @abstractmethod
+    def embedding_width(self) -> int:
+        """Numbers in a vector of the loaded checkpoint."""
+
+    @abstractmethod
+    def tokenize(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """Return the text's token ids, with what the model expects at the beginning and the end."""
+
+    @abstractmethod
+    def detokenize(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
+        """Return the text of token ids."""
+
+    @abstractmethod
+    def embed(self, inputs: Sequence[Prompt]) -> NDArray[np.float32]:
+        """Return one vector a text. May be called from any thread, by one at a time.
+
+        Args:
+            inputs: N texts, or their token ids as ``tokenize`` returns them.
+
+        Returns:
+            (N, ``embedding_width``) float32, each row of length 1, so that a dot product is the cosine of two texts.
+
+        Raises:
+            EmptyPromptError: A text has no tokens.
+            ContextLengthError: A text is longer than ``context``.
+            InvalidOptionError: A token id is not in the vocabulary.
+        """

@@ -107,6 +107,13 @@ def test_a_text_model_needs_the_members_of_text_models(model: Any, check: Any) -
         assert member in finding.message
 
 
+def test_a_model_that_embeds_needs_the_members_of_those(model: Any, check: Any) -> None:
+    model.edit(PLUGIN, "import ModelPlugin", "import EmbeddingModelPlugin")
+    model.edit(PLUGIN, "(ModelPlugin)", "(EmbeddingModelPlugin)")
+    (finding,) = check(model).findings
+    assert finding.message.endswith(": context, detokenize, embed, embedding_width, tokenize, vocab_size")
+
+
 def test_classes_that_inherit_in_a_circle_come_to_an_end(model: Any, check: Any) -> None:
     model.files[PLUGIN] = (
         '"""."""\nclass A(B): pass\nclass B(A): pass\nclass TinyPlugin(A): pass\ncreate_tiny_plugin = TinyPlugin\n'

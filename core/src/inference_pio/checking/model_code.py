@@ -6,16 +6,15 @@ import ast
 from collections.abc import Iterator
 
 from ..installed import EntryPointRef
-from ..interfaces import ModelPlugin, TextModelPlugin
+from ..interfaces import EmbeddingModelPlugin, ModelPlugin, TextModelPlugin
 from ..loading import REQUIRED_MEMBERS
 from .findings import Finding, finding
 from .syntax import Definition, Elsewhere, Function, Module, Modules, Scope, dotted_name
 
 _INTERFACES: dict[str, type] = {
-    "inference_pio.ModelPlugin": ModelPlugin,
-    "inference_pio.TextModelPlugin": TextModelPlugin,
-    "inference_pio.interfaces.ModelPlugin": ModelPlugin,
-    "inference_pio.interfaces.TextModelPlugin": TextModelPlugin,
+    f"{module}.{interface.__name__}": interface
+    for module in ("inference_pio", "inference_pio.interfaces")
+    for interface in (ModelPlugin, TextModelPlugin, EmbeddingModelPlugin)
 }
 _PLAIN_BASES = frozenset({"object", "ABC", "abc.ABC", "Protocol", "typing.Protocol", "Generic", "typing.Generic"})
 
