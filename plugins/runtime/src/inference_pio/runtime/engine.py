@@ -1,15 +1,15 @@
 """The engine: runs requests through scheduler, executor and samplers, and hands out tokens as they come.
 
-Requests that are consumed side by side are computed side by side: whoever asks for its next token drives a step for
-all. Numpy only; knows neither torch nor text.
+Requests that run at the same time are computed together. Whoever wants tokens drives the steps: a reader of a
+``TokenStream`` one for all when there is nothing to read, or one thread by ``step`` in a loop. Numpy only; knows
+neither torch nor text.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as SequenceOf
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -20,17 +20,21 @@ from inference_pio.errors import (
     CacheFullError,
     ContextLengthError,
     EmptyPromptError,
-    InferencePioError,
     InvalidOptionError,
     NotLoadedError,
 )
-from inference_pio.generation import FinishReason, SamplingOptions
+from inference_pio.generation import SamplingOptions
 
 from .batch import TokenBatch
+from .cache_budget import CACHE_SHARE, PREFIX_SHARE, CacheBudget, share_of_memory
+from .driver import Driver
+from .executor import SavesCache
+from .prefix_cache import PrefixCache
 from .prompt_lookup import PromptLookup
-from .request import Request, TokenEvent, TokenStream
+from .request import Request, TokenStream
 from .sampling import Sampler
-from .scheduler import PREFILL_TOKENS, Scheduler, Sequence
+from .scheduler import PREFILL_TOKENS, Scheduler
+from .sequence import Sequence
 from .turn import Turn
 
 if TYPE_CHECKING:
@@ -39,8 +43,12 @@ if TYPE_CHECKING:
     from inference_pio.hookspecs import LogitsProcessor
 
     from .executor import Executor
+    from .sampling import TokenConstraint
 
 logger = logging.getLogger(__name__)
+
+PROMPT_ROW_BYTES = 64 << 20
+"""Bytes of logits of prompt tokens in one step, where a request wants their log-probabilities."""
 
 _WHAT_IDS_ARE = "a sequence of token ids is a plain sequence of whole numbers"
 
@@ -56,19 +64,54 @@ class Engine:
         slots: Sequences that run at once; more wait.
         context: Places a sequence has, tokens; at most the executor's limit.
         step_tokens: Most tokens in one step.
+        cache_bytes: Bytes that keys and values of running requests may take; default: half of the memory that is free
+            (``CACHE_SHARE``).
+        prefix_cache_bytes: Bytes of computed beginnings of texts that are kept; default: a tenth of the memory that is
+            free (``PREFIX_SHARE``); 0 for none.
+        max_waiting: Requests that may wait beyond the free slots; default: any number.
+        max_waiting_tokens: Tokens that waiting requests may have in all; default: any number. One that waits alone may
+            have more.
+
+    Raises:
+        CacheFullError: Not even two tokens fit in ``cache_bytes``.
     """
 
     def __init__(
-        self, executor: Executor, *, slots: int = 64, context: int | None = None, step_tokens: int = PREFILL_TOKENS
+        self,
+        executor: Executor,
+        *,
+        slots: int = 64,
+        context: int | None = None,
+        step_tokens: int = PREFILL_TOKENS,
+        cache_bytes: int | None = None,
+        prefix_cache_bytes: int | None = None,
+        max_waiting: int | None = None,
+        max_waiting_tokens: int | None = None,
     ) -> None:
         self.executor = executor
         self.context = min(context or executor.max_context, executor.max_context)
         executor.allocate(slots, self.context)
-        self.scheduler = Scheduler(slots=slots, step_tokens=step_tokens, max_guesses=executor.max_rewind)
         # Whoever has the turn may change everything below. Others only add: requests, waiting ones and cancelled ones.
         self._turn = Turn()
-        self._requests: dict[Sequence, Request] = {}
+        limit = share_of_memory(CACHE_SHARE) if cache_bytes is None else cache_bytes
+        self._budget = CacheBudget(executor.cache_bytes, limit, self.context)
+        self._prefixes = _build_prefixes(executor, prefix_cache_bytes)
+        self.scheduler = Scheduler(
+            slots=slots,
+            step_tokens=step_tokens,
+            max_guesses=executor.max_rewind,
+            prompt_rows=max(1, PROMPT_ROW_BYTES // (4 * executor.vocab_size)),
+            budget=self._budget,
+            prefixes=self._prefixes,
+            free=executor.free,
+            lock=self._turn.changed,
+            max_waiting=max_waiting,
+            max_waiting_tokens=max_waiting_tokens,
+        )
+        self._driver = Driver(executor, self.scheduler, self._prefixes)
+        self._requests = self._driver.requests
         self._cancelled: deque[Request] = deque()
+        self._prompt_tokens = 0
         self._is_closed = False
         self._has_warned = False
 
@@ -79,38 +122,57 @@ class Engine:
         *,
         eos_token_ids: SequenceOf[int] = (),
         processors: SequenceOf[LogitsProcessor] = (),
+        constraint: TokenConstraint | None = None,
+        cache_salt: str = "",
     ) -> Request:
         """Queue a request; does not wait for a step that is under way.
 
         Args:
-            prompt_ids: The prompt, at least one token and less than the context.
-            options: How to choose tokens.
+            prompt_ids: The prompt, at least one token and less than the context; or as many, if no new one is wanted.
+            options: How to choose tokens. 0 as ``max_new_tokens`` with ``prompt_logprobs`` gives these alone.
             eos_token_ids: The model's own end-of-text tokens.
             processors: Functions on the logits, in order.
+            constraint: What the answer must look like; belongs to this request from now on.
+            cache_salt: Only requests of one salt share computed prompts.
 
         Raises:
             EmptyPromptError: No tokens.
             ContextLengthError: Prompt and one new token do not fit.
             InvalidOptionError: An option is out of range, or a token is not in the vocabulary.
+            CacheFullError: The prompt needs more memory than there is for all requests together.
+            QueueFullError: As many requests wait as may wait.
             NotLoadedError: The engine has been closed.
         """
-        known = self.check_prompt(prompt_ids)
-        room = self.context - len(known)
+        places = 0 if options.max_new_tokens == 0 else 1
+        known = self._checked_prompt(prompt_ids, places)
         stops = set(options.stop_token_ids or ()) | (set() if options.ignore_eos else set(eos_token_ids))
-        sampler = Sampler(options, known, self.executor.vocab_size, processors)
+        sampler = Sampler(options, known, self.executor.vocab_size, processors, constraint)
+        room = self._budget.longest - len(known)
+        if room < places:
+            raise self._too_large_error(len(known) + places)
         length = room if options.max_new_tokens is None else min(options.max_new_tokens, room)
+        end = len(known) + length
         request = Request(
-            sequence=Sequence(known, self._lookup(known, len(known) + length) if options.speculate else None),
+            sequence=Sequence(
+                known,
+                self._lookup(known, end) if options.speculate else None,
+                end=end,
+                salt=cache_salt,
+                prompt_logprobs=None if options.prompt_logprobs is None else [None],
+            ),
             sampler=sampler,
             max_new_tokens=length,
             stop_ids=frozenset(stops),
+            prompt_logprob_count=options.prompt_logprobs or 0,
             guessed=0 if options.speculate else None,
         )
         with self._turn.changed:
             if self._is_closed:
                 raise _closed_error()
-            self._requests[request.sequence] = request
             self.scheduler.add(request.sequence)
+            self._requests[request.sequence] = request
+            self._prompt_tokens += len(known)
+            self._turn.changed.notify_all()
         return request
 
     def _lookup(self, known: list[int], end: int) -> PromptLookup:
@@ -127,21 +189,55 @@ class Engine:
             ContextLengthError: Prompt and one new token do not fit.
             InvalidOptionError: A token is not in the vocabulary.
         """
-        if len(prompt_ids) == 0:
-            raise EmptyPromptError("the prompt is empty: there is nothing to continue. Give at least one token of text")
-        if len(prompt_ids) >= self.context:
-            raise ContextLengthError(len(prompt_ids), self.context)
-        known: list[int] = self._checked_tokens(prompt_ids).tolist()
-        return known
+        return self._checked_prompt(prompt_ids, 1)
 
     def events(self, request: Request) -> TokenStream:
         """Return a request's tokens as they come; closing or dropping the stream cancels the request."""
+        request.is_streamed = True
         return TokenStream(request, self._advance, self.cancel)
 
-    def step(self) -> None:
-        """Compute one batch and sample the next token of every sequence that is due; does nothing without requests."""
+    def step(self) -> list[Request]:
+        """Compute one batch and choose the next token of every sequence that is due; without requests it does nothing.
+
+        Returns:
+            The requests that got tokens or ended since the last call, except for those that are read as streams and
+            were served meanwhile.
+        """
         with self._hold():
             self._step()
+            with self._turn.changed:
+                news, self._driver.news = list(self._driver.news), {}
+            return news
+
+    def wait_for_work(self) -> bool:
+        """Wait until ``step`` has something to do or to tell; false once the engine is closed."""
+        with self._turn.changed:
+            while not (self._is_closed or self.scheduler.has_work or self._driver.news):
+                self._turn.changed.wait()
+            return not self._is_closed
+
+    def figures(self) -> Mapping[str, float]:
+        """Return what runs now and what was done so far; any thread may ask at any time.
+
+        ``running`` and ``waiting`` requests, ``waiting_tokens``; ``steps``, and ``step_tokens`` computed in them;
+        ``prompt_tokens`` asked for, of which ``cached_tokens`` were not computed; ``new_tokens``; ``preemptions``;
+        bytes set aside for keys and values ``cache_bytes``, and kept of prompts ``prefix_cache_bytes``; ``is_alive``.
+        """
+        driver, scheduler = self._driver, self.scheduler
+        return {
+            "running": len(scheduler.running),
+            "waiting": len(scheduler.waiting),
+            "waiting_tokens": scheduler.waiting_tokens,
+            "steps": driver.steps,
+            "step_tokens": driver.step_tokens,
+            "prompt_tokens": self._prompt_tokens,
+            "cached_tokens": driver.cached_tokens,
+            "new_tokens": driver.new_tokens,
+            "preemptions": scheduler.preemptions,
+            "cache_bytes": self._budget.used,
+            "prefix_cache_bytes": self._prefixes.store.used if self._prefixes else 0,
+            "is_alive": int(not self._is_closed),
+        }
 
     def cancel(self, request: Request) -> None:
         """End a request now, or after the step that is under way; does nothing when it has ended. Never waits."""
@@ -151,6 +247,7 @@ class Engine:
             self._cancelled.append(request)
             if self._turn.is_free:
                 self._remove_cancelled()
+                self._turn.changed.notify_all()
 
     def logits(
         self, token_ids: SequenceOf[int] | NDArray[np.integer[Any]], *, chunk: int = PREFILL_TOKENS
@@ -165,7 +262,7 @@ class Engine:
             EmptyPromptError: No tokens.
             ContextLengthError: It does not fit the context.
             InvalidOptionError: A token is not in the vocabulary.
-            CacheFullError: Every slot is taken by a running request.
+            CacheFullError: Every slot is taken by a running request, or there is no memory for the text beside them.
             NotLoadedError: The engine has been closed.
         """
         if len(token_ids) == 0:
@@ -177,14 +274,18 @@ class Engine:
             if self._is_closed:
                 raise _closed_error()
             self._remove_cancelled()
-            # The slot is borrowed through a sequence that never becomes due, so that no request can be given it.
-            holder = Sequence([])
-            if not self.scheduler.claim(holder):
+            slot = self.scheduler.borrow_slot()
+            if slot is None:
                 raise CacheFullError("every cache slot is taken; wait for a running request to end")
             try:
-                return self._logits(known, holder.slot, chunk)
+                if not self._budget.has_room(self.scheduler.running, slot, len(known)):
+                    raise CacheFullError(
+                        f"there is no memory for keys and values of {len(known)} tokens beside the "
+                        f"{len(self.scheduler.running)} running requests; wait for one of them to end"
+                    )
+                return self._logits(known, slot, chunk)
             finally:
-                self._give_back(holder)
+                self.scheduler.return_slot(slot)
 
     def close(self) -> None:
         """End what runs and give the executor's memory back; whoever still reads a request gets ``NotLoadedError``."""
@@ -193,11 +294,28 @@ class Engine:
                 self._is_closed = True
                 requests = list(self._requests.values())
             for request in requests:
-                self._finish(request, "cancelled", _closed_error())
+                self._driver.finish(request, "cancelled", _closed_error())
+            if self._prefixes is not None:
+                self._prefixes.clear()
             self.executor.close()
 
     def _hold(self, unless: Callable[[], bool] = lambda: False) -> AbstractContextManager[bool]:
         return self._turn.hold(unless, leave=self._remove_cancelled)
+
+    def _checked_prompt(self, prompt_ids: SequenceOf[int], places: int) -> list[int]:
+        """Check that a prompt and so many new tokens fit the context, and return its tokens."""
+        if len(prompt_ids) == 0:
+            raise EmptyPromptError("the prompt is empty: there is nothing to continue. Give at least one token of text")
+        if len(prompt_ids) + places > self.context:
+            raise ContextLengthError(len(prompt_ids), self.context)
+        known: list[int] = self._checked_tokens(prompt_ids).tolist()
+        return known
+
+    def _too_large_error(self, tokens: int) -> CacheFullError:
+        return CacheFullError(
+            f"keys and values of {tokens} tokens take {self.executor.cache_bytes([tokens])} bytes, and the budget is "
+            f"{self._budget.limit}, enough for {self._budget.longest} tokens; shorten the prompt, or raise cache_bytes"
+        )
 
     def _checked_tokens(self, token_ids: SequenceOf[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         try:
@@ -225,113 +343,33 @@ class Engine:
         with self._hold(unless=request.has_news) as has_turn:
             if has_turn:
                 self._step()
+                with self._turn.changed:  # readers of streams need no news; whoever drives by ``step`` does
+                    self._driver.news = {told: None for told in self._driver.news if not told.is_streamed}
+                    if self._driver.news:
+                        self._turn.changed.notify_all()
 
     # From here on the caller has the turn.
 
     def _step(self) -> None:
         self._remove_cancelled()
-        if self._is_closed or not self.scheduler.has_work:
+        if self._is_closed:
             return
         try:
-            batch, due = self.scheduler.next_batch()
-            try:
-                logits = self.executor.step(batch)
-                if len(logits) != len(batch.logit_rows):
-                    raise InferencePioError(
-                        f"{self.executor.name} gave {len(logits)} rows of logits for {len(batch.logit_rows)}"
-                    )
-            except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait for the batch must hear of it
-                self._fail(batch, error)
-            else:
-                rows = iter(logits)
-                for sequence in due:
-                    guesses = sequence.guesses
-                    self._take(self._requests[sequence], guesses, [next(rows) for _ in range(1 + len(guesses))])
-        except BaseException:
-            self._rewind()
+            self._driver.step()
+        except BaseException:  # Ctrl-C in one thread ends no other thread's requests
+            self.scheduler.rewind()
             raise
-
-    def _take(self, request: Request, guesses: SequenceOf[int], rows: SequenceOf[NDArray[np.float32]]) -> None:
-        """Choose a token after the last known one, and go on as long as it is the one that was guessed.
-
-        Samplers and processors see what they would see without guesses: a row that follows a wrong guess is never used.
-        """
-        if guesses and request.guessed is not None:
-            request.guessed += len(guesses)
-        for place, row in enumerate(rows):
-            self._choose(request, row, is_gained=place > 0)
-            is_right = place < len(guesses) and request.sequence.tokens[-1] == guesses[place]
-            if request.finish_reason is not None or not is_right:
-                break
-            request.sequence.computed += 1
-
-    def _choose(self, request: Request, logits: NDArray[np.float32], *, is_gained: bool) -> None:
-        try:
-            sampled = request.sampler.sample(logits)
-        except InferencePioError as error:
-            self._finish(request, "cancelled", error)
-            return
-        except Exception as error:  # noqa: BLE001 -- a logits processor is anybody's code; the other requests go on
-            self._finish(request, "cancelled", _named("choosing a token failed", error))
-            return
-        request.sequence.tokens.append(sampled.token_id)
-        reason: FinishReason | None = None
-        if sampled.token_id in request.stop_ids:
-            reason = "stop"
-        elif request.sequence.generated >= request.max_new_tokens:
-            reason = "length"
-        event = TokenEvent(sampled.token_id, sampled.logprob, reason, time.perf_counter(), is_gained)
-        request.events.append(event)
-        if reason:
-            self._finish(request, reason)
-
-    def _fail(self, batch: TokenBatch, error: Exception) -> None:
-        """End the requests of a batch: a half-computed step leaves their caches in doubt."""
-        logger.debug("%s failed", self.executor.name, exc_info=error)
-        for sequence in self._members(batch):
-            reason = error if isinstance(error, InferencePioError) else _named(f"{self.executor.name} failed", error)
-            self._finish(self._requests[sequence], "cancelled", reason)
-
-    def _rewind(self) -> None:
-        """Let all sequences be computed anew: Ctrl-C in one thread ends no other thread's requests.
-
-        All, not only those of the step: it may have come before it was known which they are.
-        """
-        for sequence in self.scheduler.running:
-            self.executor.free(sequence.slot)
-            sequence.computed = 0
-
-    def _members(self, batch: TokenBatch) -> list[Sequence]:
-        slots = set(batch.slots.tolist())
-        return [sequence for sequence in self.scheduler.running if sequence.slot in slots]
 
     def _remove_cancelled(self) -> None:
         while self._cancelled:
-            request = self._cancelled.popleft()
-            if request.finish_reason is None:
-                self._finish(request, "cancelled")
-
-    def _finish(self, request: Request, reason: FinishReason, error: InferencePioError | None = None) -> None:
-        self._requests.pop(request.sequence, None)
-        request.error = error
-        request.finish_reason = reason  # after the rest: from now on a reader in another thread takes it as ended
-        self._give_back(request.sequence)
-
-    def _give_back(self, sequence: Sequence) -> None:
-        slot = sequence.slot
-        self.scheduler.remove(sequence)
-        if slot >= 0:
-            self.executor.free(slot)
+            self._driver.finish(self._cancelled.popleft(), "cancelled")
 
 
-def _named(what: str, error: Exception) -> InferencePioError:
-    """Return an error of ours that tells of a foreign one."""
-    named = InferencePioError(
-        f"{what}: {type(error).__name__}: {error}. Ask again; --debug shows the traceback. If memory ran out: a "
-        "smaller --context or fewer requests at once"
-    )
-    named.__cause__ = error
-    return named
+def _build_prefixes(executor: Executor, limit: int | None) -> PrefixCache | None:
+    """Return a prefix cache, if there is memory for one and the executor can save and restore."""
+    if limit is None:
+        limit = share_of_memory(PREFIX_SHARE) or 0
+    return PrefixCache(executor, limit, free=executor.free) if limit > 0 and isinstance(executor, SavesCache) else None
 
 
 def _closed_error() -> NotLoadedError:

@@ -10,7 +10,7 @@ from inference_pio.errors import InferencePioError
 from inference_pio.generation import FinishReason, TokenLogprob
 
 from .sampling import Sampler
-from .scheduler import Sequence
+from .sequence import Sequence
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,12 @@ class Request:
     Attributes:
         sequence: Its tokens.
         sampler: Chooses them.
-        max_new_tokens: Tokens to generate at most.
+        max_new_tokens: Tokens to generate at most; 0 where only the prompt's logprobs are wanted.
         stop_ids: Tokens that end it.
         events: Tokens that nobody has read yet.
+        prompt_logprob_count: How many of the likeliest tokens to report for each token of the prompt.
         guessed: How many tokens were guessed so far; ``None`` where that was not asked for.
+        is_streamed: Whether somebody reads it through a ``TokenStream``, and so needs no other news of it.
         finish_reason: Set when it has ended.
         error: Why it ended, if something failed; raised to whoever reads its stream.
     """
@@ -52,9 +54,21 @@ class Request:
     max_new_tokens: int
     stop_ids: frozenset[int]
     events: deque[TokenEvent] = field(default_factory=deque)
+    prompt_logprob_count: int = 0
     guessed: int | None = None
+    is_streamed: bool = False
     finish_reason: FinishReason | None = None
     error: InferencePioError | None = None
+
+    @property
+    def prompt_logprobs(self) -> list[TokenLogprob | None]:
+        """One entry a token of the prompt, if asked for, ``None`` for the first; complete before the first event."""
+        return self.sequence.prompt_logprobs or []
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens of the prompt that were not computed, because an earlier prompt began in the same way."""
+        return self.sequence.cached_tokens
 
     def has_news(self) -> bool:
         """Whether there is something to read, or nothing will come any more."""

@@ -1,20 +1,43 @@
 """The scheduler: which tokens of which sequences are computed in the next step. Knows neither torch nor text.
 
 One rule, as in vLLM v1: each sequence's computed tokens chase its known tokens. A prompt is many known tokens with none
-computed; a decoding sequence has exactly one that is not. Whoever catches up may run ahead on guesses while a step is
-small: they are computed, but count only once they are known.
+computed; a decoding sequence has exactly one that is not; a sequence that lost its slot starts anew. Whoever catches up
+may run ahead on guesses while a step is small: they are computed, but count only once they are known.
+
+What it promises, and the tests assert at every step:
+
+- Slots go to sequences in order of arrival, and nobody is overtaken: whatever runs arrived before whatever waits. A
+  large prompt that does not fit yet holds up those behind it, but only until those before it have ended; letting small
+  ones pass would be faster for them, and would starve it.
+- Every decoding sequence is in every batch.
+- Of what a step has left for prompts, at least half goes in order of arrival, so that a long prompt is computed after
+  a bounded number of steps whatever comes behind it. The rest goes to the prompt with the least left to compute, so
+  that a short one does not wait for the long one before it.
+- When memory runs out, the sequence that arrived last gives its slot back and waits again, before all others.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
+import sys
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inference_pio.errors import QueueFullError
+
 from .batch import TokenBatch
-from .prompt_lookup import PromptLookup
+from .cache_budget import CacheBudget
+from .prompt_shares import PromptShares
+from .sequence import Sequence
+
+if TYPE_CHECKING:
+    from .prefix_cache import Key, PrefixCache
+    from .prompt_lookup import PromptLookup
 
 PREFILL_TOKENS = 512
 """Most tokens in one step: enough to fill a matrix product, few enough that decoding sequences do not stall."""
@@ -23,56 +46,57 @@ GUESSING_TOKENS = 16
 """Tokens up to which a step is filled with guesses. A small step waits for the weights to come from memory, and so has
 time for a few tokens more; in a larger one each costs as much as it may save."""
 
-
-@dataclass(eq=False)
-class Sequence:
-    """One request's tokens.
-
-    Attributes:
-        tokens: All known tokens: the prompt, then what was generated.
-        lookup: Guesses what follows; ``None`` for a sequence that never runs ahead.
-        prompt_length: How many of the tokens are the prompt.
-        computed: How many are in the KV cache.
-        guesses: What is computed in this step beyond the known tokens.
-        slot: Its cache slot; -1 while it waits.
-    """
-
-    tokens: list[int]
-    lookup: PromptLookup | None = None
-    prompt_length: int = field(init=False)
-    computed: int = 0
-    guesses: list[int] = field(default_factory=list)
-    slot: int = -1
-
-    def __post_init__(self) -> None:
-        self.prompt_length = len(self.tokens)
-
-    @property
-    def generated(self) -> int:
-        """Number of generated tokens."""
-        return len(self.tokens) - self.prompt_length
-
-    @property
-    def is_decoding(self) -> bool:
-        """Whether just the last generated token is not computed."""
-        return len(self.tokens) - self.computed == 1 and self.computed >= self.prompt_length
+RESTORE_TOKENS = 8192
+"""Tokens that are restored between two steps at most while anybody decodes: copying them takes as long as a step."""
 
 
 class Scheduler:
-    """Gives slots to sequences and builds batches: decoding sequences first, then prompts in chunks, first come first.
+    """Gives slots and memory to sequences, and builds batches.
 
     Args:
         slots: Sequences that can run at once.
         step_tokens: Most tokens in one batch.
         max_guesses: Most guesses for one sequence in a batch.
+        prompt_rows: Rows of logits of prompt tokens in one batch, beside those that choose a token.
+        budget: Memory for keys and values; default: any.
+        prefixes: Blocks that need not be computed again.
+        free: Called with a slot that is given back.
+        lock: Held while the queue changes, for others may add to it during a step.
+        max_waiting: Sequences that may wait beyond the free slots.
+        max_waiting_tokens: Tokens that those who wait may have; one that waits alone may have any number.
     """
 
-    def __init__(self, *, slots: int, step_tokens: int = PREFILL_TOKENS, max_guesses: int = GUESSING_TOKENS) -> None:
+    def __init__(
+        self,
+        *,
+        slots: int,
+        step_tokens: int = PREFILL_TOKENS,
+        max_guesses: int = GUESSING_TOKENS,
+        prompt_rows: int = PREFILL_TOKENS,
+        budget: CacheBudget | None = None,
+        prefixes: PrefixCache | None = None,
+        free: Callable[[int], None] = lambda slot: None,
+        lock: AbstractContextManager[object] | None = None,
+        max_waiting: int | None = None,
+        max_waiting_tokens: int | None = None,
+    ) -> None:
         self.step_tokens = max(step_tokens, slots)
-        self.max_guesses = max_guesses
+        self.max_guesses, self.prompt_rows = min(max_guesses, GUESSING_TOKENS), prompt_rows
+        self.budget = budget or CacheBudget(lambda lengths: 0, None, sys.maxsize)
+        self.prefixes = prefixes
+        self.max_waiting, self.max_waiting_tokens = max_waiting, max_waiting_tokens
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
+        """In order of arrival, as are those who wait."""
+        self.waiting_tokens = 0
+        self.preemptions = 0
+        self._slots = slots
         self._free = list(range(slots))  # a heap: the lowest slot first keeps used slots together
+        self._free_slot = free
+        self._lock = lock or nullcontext()
+        self._arrivals = 0
+        self._spans: list[tuple[Sequence, int]] = []
+        self._is_held = False  # let nobody in before somebody has left
 
     @property
     def has_work(self) -> bool:
@@ -80,55 +104,173 @@ class Scheduler:
         return bool(self.waiting or self.running)
 
     def add(self, sequence: Sequence) -> None:
-        """Queue a sequence."""
-        self.waiting.append(sequence)
+        """Queue a sequence.
+
+        Raises:
+            QueueFullError: As many wait as may wait.
+        """
+        with self._lock:
+            self._check_queue(len(sequence.tokens))
+            sequence.arrival = self._arrivals
+            self._arrivals += 1
+            self.waiting.append(sequence)
+            self.waiting_tokens += len(sequence.tokens)
 
     def remove(self, sequence: Sequence) -> None:
-        """Take a sequence out, finished or not; its slot becomes free."""
-        if sequence in self.running:
-            self.running.remove(sequence)
-            heapq.heappush(self._free, sequence.slot)
-            sequence.slot = -1
+        """Take a sequence out, finished or not; its slot and its memory become free."""
+        if sequence.slot >= 0:
+            self._release(sequence)
+            self._is_held = False
+            if not self.running:
+                self.budget.count(())
         elif sequence in self.waiting:
-            self.waiting.remove(sequence)
+            with self._lock:
+                self.waiting.remove(sequence)
+                self.waiting_tokens -= len(sequence.tokens)
 
-    def claim(self, sequence: Sequence) -> bool:
-        """Give a sequence a slot and let it run; false when none is free."""
-        if not self._free:
-            return False
-        sequence.slot = heapq.heappop(self._free)
-        self.running.append(sequence)
-        return True
+    def borrow_slot(self) -> int | None:
+        """Take a free slot for something else than a sequence; ``None`` when none is free."""
+        return heapq.heappop(self._free) if self._free else None
+
+    def return_slot(self, slot: int) -> None:
+        """Give a borrowed slot back."""
+        heapq.heappush(self._free, slot)
+        self._free_slot(slot)
 
     def next_batch(self) -> tuple[TokenBatch, list[Sequence]]:
         """Choose the next step's tokens and count the known ones as computed; ask only when ``has_work``.
 
         Returns:
-            The batch, and the sequences that are due, in order: each has a logit row for its last known token and for
-            each of its ``guesses``.
+            The batch, and the sequences that are due, in order: each has its ``prompt_rows`` rows of logits and, if all
+            it knows is now computed, one for its last known token and for each of its ``guesses``.
         """
-        while self.waiting and self.claim(self.waiting[0]):
-            self.waiting.popleft()
-        budget = self.step_tokens
+        self._make_room()
+        self._admit()
         spans: list[tuple[Sequence, int]] = []
-        # Stable sort: decoding sequences before the rest, each group in order of arrival.
-        for sequence in sorted(self.running, key=lambda s: not s.is_decoding):
-            count = min(len(sequence.tokens) - sequence.computed, budget)
-            if count:
-                spans.append((sequence, count))
-                budget -= count
+        prompts: list[Sequence] = []
+        for sequence in self.running:
+            if sequence.is_decoding:
+                spans.append((sequence, 1))
+            else:
+                prompts.append(sequence)
+        if prompts:
+            taken = self._restore(prompts, math.inf if not spans else RESTORE_TOKENS)
+            spans += PromptShares(self.step_tokens - len(spans), self.prompt_rows, taken).divide(prompts)
         spans.sort(key=lambda span: span[0].slot)
+        self._spans = spans
         self._guess(spans)
         return self._batch(spans)
 
+    def give_way(self) -> bool:
+        """Take back the last batch, which was not computed for want of memory, and preempt a sequence.
+
+        Nobody is let in before one of those that run has ended: it would be sent away again.
+
+        Returns:
+            Whether that helps; not if one sequence has all memory for itself.
+        """
+        for sequence, count in self._spans:
+            sequence.computed -= count
+            sequence.guesses = []
+        self._spans = []
+        if self._is_alone():
+            return False
+        self._preempt()
+        self._is_held = True
+        return True
+
+    def rewind(self) -> None:
+        """Let all that runs be computed anew, and set right what an interruption at any point has left."""
+        with self._lock:
+            self.waiting = deque(sequence for sequence in self.waiting if sequence.slot < 0)
+            self.waiting_tokens = sum(len(sequence.tokens) for sequence in self.waiting)
+            self._free = sorted(set(range(self._slots)) - {sequence.slot for sequence in self.running})
+        for sequence in self.running:
+            sequence.forget()
+            self._free_slot(sequence.slot)
+
+    def _check_queue(self, tokens: int) -> None:
+        behind = len(self.waiting) - len(self._free)
+        if self.max_waiting is not None and behind >= self.max_waiting:
+            raise QueueFullError(
+                f"{len(self.waiting)} requests wait already, and no more than {self.max_waiting} may; ask again later"
+            )
+        most = self.max_waiting_tokens
+        if most is not None and self.waiting and self.waiting_tokens + tokens > most:
+            raise QueueFullError(
+                f"prompts of {self.waiting_tokens} tokens wait already; with the {tokens} of this one they would be "
+                f"more than the {most} that may; ask again later"
+            )
+
+    def _make_room(self) -> None:
+        """Set memory aside for those who grow; when there is none left, the last to arrive gives way."""
+        has_grown = False
+        for sequence in self.running:
+            ahead = self.max_guesses if sequence.lookup else 0
+            if sequence.reserved < len(sequence.tokens) + ahead and sequence.reserved < sequence.end:
+                self.budget.reserve(sequence)
+                has_grown = True
+        while has_grown and not self.budget.count(self.running) and not self._is_alone():
+            self._preempt()
+
+    def _admit(self) -> None:
+        if not self.waiting or not self._free or (self._is_held and self.running):
+            return
+        with self._lock:
+            before = len(self.running)
+            while self.waiting and self._free:
+                sequence = self.waiting[0]
+                self.budget.reserve(sequence)
+                if self.running and not self.budget.has_room(self.running, self._free[0], sequence.reserved):
+                    self._is_held = True  # what runs only grows, so there is no need to ask before somebody has left
+                    break
+                sequence.slot = heapq.heappop(self._free)
+                self.running.append(sequence)
+                self.waiting.popleft()
+                self.waiting_tokens -= len(sequence.tokens)
+            if len(self.running) > before:
+                self.budget.count(self.running)
+
+    def _is_alone(self) -> bool:
+        """Whether one sequence has the memory for itself. In a higher slot it may need more than in the first one."""
+        return len(self.running) == 1 and self.running[0].slot == 0
+
+    def _preempt(self) -> None:
+        """Send the sequence that arrived last back to the front of the queue: it knows all it knew, and has nothing."""
+        sequence = self.running[-1]
+        sequence.forget()
+        self._release(sequence)
+        with self._lock:
+            self.waiting.appendleft(sequence)
+            self.waiting_tokens += len(sequence.tokens)
+        self.preemptions += 1
+
+    def _release(self, sequence: Sequence) -> None:
+        slot = sequence.slot
+        self.running.remove(sequence)
+        heapq.heappush(self._free, slot)
+        sequence.slot, sequence.reserved = -1, 0
+        self._free_slot(slot)
+
+    def _restore(self, prompts: list[Sequence], most: float) -> set[Key]:
+        """Copy what is in the prefix cache, and return the blocks that are left for the next step."""
+        if self.prefixes is None:
+            return set()
+        left = set()
+        for sequence in prompts:
+            most -= self.prefixes.restore(sequence, most)
+            if sequence.next_block is not None and sequence.next_block in self.prefixes:
+                left.add(sequence.next_block)
+        return left
+
     def _guess(self, spans: list[tuple[Sequence, int]]) -> None:
         """Let sequences that catch up in this step run ahead, each by its share of what a small step has time for."""
-        guessing = []
+        room = min(GUESSING_TOKENS, self.step_tokens) - sum(count for _, count in spans)
+        guessing: list[tuple[Sequence, PromptLookup]] = []
         for sequence, count in spans:
             sequence.guesses = []
             if sequence.lookup and sequence.computed + count == len(sequence.tokens):
                 guessing.append((sequence, sequence.lookup))
-        room = min(GUESSING_TOKENS, self.step_tokens) - sum(count for _, count in spans)
         for sequence, lookup in guessing:
             sequence.guesses = lookup.guess(min(room // len(guessing), self.max_guesses))
 
@@ -140,12 +282,25 @@ class Scheduler:
         due: list[Sequence] = []
         for sequence, count in spans:
             start = sequence.computed
-            sequence.computed += count
-            if sequence.computed == len(sequence.tokens):
-                rows += range(len(tokens) + count - 1, len(tokens) + count + len(sequence.guesses))
+            sequence.computed = end = start + count
+            known = sequence.tokens
+            if end == len(known) and count == 1 and not sequence.guesses:  # most of them, most of the time
+                sequence.prompt_rows = 0
+                rows.append(len(tokens))
                 due.append(sequence)
-            tokens += sequence.tokens[start : sequence.computed] + sequence.guesses
-            slots += [sequence.slot] * (len(tokens) - len(slots))
-            positions += range(start, start + len(tokens) - len(positions))
+                tokens.append(known[start])
+                slots.append(sequence.slot)
+                positions.append(start)
+                continue
+            first = len(tokens)
+            wanted, last = max(sequence.wanted_from, start), len(known) - 1
+            sequence.prompt_rows = max(0, min(end, last) - wanted)
+            stop = end + len(sequence.guesses) if end > last else end
+            if wanted < end:
+                rows += range(first + wanted - start, first + stop - start)
+                due.append(sequence)
+            tokens += known[start:end] + sequence.guesses
+            slots += [sequence.slot] * (stop - start)
+            positions += range(start, stop)
         arrays = (np.array(values, dtype=np.int64) for values in (tokens, slots, positions, rows))
         return TokenBatch(*arrays), due
