@@ -6,9 +6,9 @@
 
 namespace pio {
 
-constexpr int64_t kPagePlaces = 256;  // tokens per page of the cache
-constexpr int64_t kPlaceBlock = 16;   // tokens whose keys are interleaved
-constexpr int kQueryTile = 4;         // queries that share one pass over the cache
+constexpr int64_t kPagePlaces = PIO_PAGE_TOKENS;
+constexpr int64_t kPlaceBlock = 16;  // tokens whose keys are interleaved
+constexpr int kQueryTile = 4;        // queries that share one pass over the cache
 constexpr int64_t kMaxHeadWidth = 512;
 constexpr int64_t kHalfGroup = kGroup / 2;
 

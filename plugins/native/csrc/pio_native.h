@@ -102,6 +102,7 @@ typedef enum pio_source {
 #define PIO_BLOCK_ROWS 16
 #define PIO_GROUP 32
 #define PIO_MOST_THREADS 256
+#define PIO_PAGE_TOKENS 256 /* of a sequence, whose keys and values a layer's cache takes memory for at once */
 #define PIO_ALIGNMENT 64 /* bytes; of packed weights in memory. A file keeps it by placing each weight at a multiple. */
 
 /* A packed weight; `data` is borrowed and must outlive every engine that was given it (it may be a mapped file). */
@@ -244,7 +245,7 @@ PIO_API void pio_engine_destroy(pio_engine *engine);
 
 /* Make room for `slots` sequences of up to `context` tokens. Forgets every sequence. Takes cache memory, `cache_bytes` at most in
  * all (0: as much as the system gives; a step that needs more is refused with PIO_E_MEMORY), only as sequences grow, in
- * pages of 256 tokens; sliding layers keep a ring of window + max_tokens tokens (rounded up to pages). */
+ * pages of PIO_PAGE_TOKENS; sliding layers keep a ring of window + max_tokens tokens (rounded up to pages). */
 PIO_API int32_t pio_engine_allocate(pio_engine *engine, int32_t slots, int32_t context, int64_t cache_bytes);
 
 typedef struct pio_batch {

@@ -17,7 +17,7 @@ from inference_pio.native import executor as executor_module
 from inference_pio.native import loading
 from inference_pio.native.engine import Engine
 from inference_pio.native.errors import NativeArgumentError, NativeError, NativeMemoryError
-from inference_pio.native.structures import MOST_THREADS, OperationKind
+from inference_pio.native.structures import MOST_THREADS, CacheType, OperationKind
 from inference_pio.runtime.batch import TokenBatch
 
 from .synthetic import Assembly, batch
@@ -28,7 +28,9 @@ PAGE = 2 * 256 * 16 * 2
 """Bytes of a page of one key head of width 16."""
 
 
-def attention_engine(*, windows: tuple[int, ...] = (0, WINDOW), slots: int = 2, context: int = 1 << 20) -> Engine:
+def attention_engine(
+    *, windows: tuple[int, ...] = (0, WINDOW), slots: int = 2, context: int = 1 << 20, **options: Any
+) -> Engine:
     """Attention over random queries, keys and values of 8 tokens, once for each window."""
     parts = Assembly()
     values = np.random.default_rng(0).standard_normal((ROWS, 48)).astype(np.float32)
@@ -38,7 +40,7 @@ def attention_engine(*, windows: tuple[int, ...] = (0, WINDOW), slots: int = 2, 
         layer = parts.layer(1, 16, window)
         columns = {"in_column": 0, "key_column": 16, "value_column": 32}
         parts.add(OperationKind.ATTENTION, in_=source, out=target, heads=1, layer=layer, **columns)
-    return parts.engine(slots=slots, context=context, max_tokens=MAX_TOKENS)
+    return parts.engine(slots=slots, context=context, max_tokens=MAX_TOKENS, **options)
 
 
 def run(engine: Engine, *spans: tuple[int, int, int]) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -63,6 +65,14 @@ def test_a_step_for_which_there_is_no_memory_changes_nothing() -> None:
     assert (after["steps"], after["tokens"]) == (before["steps"], before["tokens"])
     assert np.array_equal(run(engine, (0, 600, 1)), run(other, (0, 600, 1)))
     run(engine, (1, 0, 300))  # the pages that the refused step had taken are free again
+
+
+@pytest.mark.parametrize("cache_type", CacheType)
+@pytest.mark.parametrize("lengths", [[1], [256], [257], [0, 512, 1], [576, 577, 767, 768, 769], [5000, 3, 0, 1024]])
+def test_what_sequences_take_is_known_before(cache_type: CacheType, lengths: list[int]) -> None:
+    engine = attention_engine(slots=len(lengths), cache_type=cache_type)
+    run(engine, *((slot, 0, length) for slot, length in enumerate(lengths) if length))
+    assert engine.stats()["cache_bytes"] == engine.cache_bytes(lengths)
 
 
 def test_pages_of_a_sequence_that_ended_are_used_again() -> None:

@@ -147,6 +147,27 @@ def test_a_cache_takes_memory_only_as_it_is_used_and_never_more_than_its_limit()
     assert cache.n_bytes == 2 * 700 * per_place
 
 
+@pytest.mark.parametrize("cache", [full(limit=3000), rolling(500)], ids=["full", "rolling"])
+@pytest.mark.parametrize("slots", [1, 2, 3, 5, 33, 64, 65, 129])
+@pytest.mark.parametrize("places", [1, 256, 257, 515, 517, 3000])
+def test_what_a_cache_takes_is_known_before(cache, slots, places):
+    cache.clear()
+    cache.reserve(slots, places)
+    assert cache.n_bytes == cache.bytes_for(slots, places)
+    cache.reserve(1, 1)
+    assert cache.n_bytes == cache.bytes_for(slots, places)
+
+
+def test_fitting_keeps_what_is_needed_and_drops_a_long_sequence_that_has_ended():
+    remembered = Remembered(full(limit=5000))
+    remembered.put([(0, 5), (1, 2000)])
+    remembered.end(1)
+    assert remembered.cache.is_short(3, 6)
+    remembered.cache.fit(3, 6)
+    assert remembered.cache.n_bytes == remembered.cache.bytes_for(3, 6)
+    remembered.put([(0, 1), (2, 5)])
+
+
 def test_a_rolling_cache_never_takes_more_than_its_window_and_what_may_be_taken_back():
     cache = rolling(40, limit=5000)
     remembered = Remembered(cache)

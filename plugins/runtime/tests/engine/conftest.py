@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,6 +60,9 @@ class FakeExecutor:
 
     def free(self, slot: int) -> None:
         self.texts.pop(slot, None)
+
+    def cache_bytes(self, lengths: Sequence[int]) -> int:
+        return sum(lengths)
 
     def close(self) -> None:
         self.closed += 1

@@ -68,6 +68,27 @@ def test_large_caches_are_given_back_when_nothing_runs(build_executor, monkeypat
     executor.step(batch_of([(0, 0, [1, 2])]))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_caches_take_what_was_said_of_the_sequences_that_ran_and_no_more(seed, monkeypatch):
+    """What a long sequence and many short ones leave behind does not multiply."""
+    monkeypatch.setattr("inference_pio.runtime.caches.layer_cache.FIRST_PLACES", 2)
+    executor = TorchExecutor(build_decoder(), vocab_size=VOCAB, max_context=64, threads=1)
+    executor.allocate(12, 64)
+    chance, lengths, most = np.random.default_rng(seed), [0] * 12, 0
+    for _ in range(60):
+        slot = lengths.index(0) if 0 in lengths and chance.random() < 0.3 else int(chance.integers(12))
+        count = min(64 - lengths[slot], int(chance.choice([1, 3, 30])))
+        if count:
+            executor.step(batch_of([(slot, lengths[slot], [1] * count)]))
+            lengths[slot] += count
+            most = max(most, executor.cache_bytes(lengths))
+        if chance.random() < 0.4:
+            executor.free(slot)
+            lengths[slot] = 0
+        taken = sum(cache.n_bytes for cache in executor.caches)
+        assert executor.cache_bytes(lengths) <= taken <= most
+
+
 def test_small_caches_stay_for_the_next_turn(build_executor):
     executor = build_executor()
     executor.step(batch_of([(0, 0, [1, 2])]))

@@ -60,6 +60,9 @@ class ScriptExecutor:
     def free(self, slot: int) -> None:
         self.texts.pop(slot, None)
 
+    def cache_bytes(self, lengths: Sequence[int]) -> int:
+        return sum(lengths)
+
     def close(self) -> None:
         self.closed = True
 

@@ -14,6 +14,7 @@ import numpy as np
 from .errors import ForkedError, NativeError
 from .library import Library, load_library
 from .structures import (
+    PAGE_TOKENS,
     Batch,
     CacheType,
     EngineOptions,
@@ -159,11 +160,22 @@ class Engine:
 
     def bytes_per_token(self, context: int) -> int:
         """Return the bytes of weights, keys and values that one token after ``context`` tokens of a sequence reads."""
-        value = 2 if self._cache_type is CacheType.F16 else 4
         cached = sum(
-            2 * value * heads * width * min(context, window or context) for heads, width, window in self._layers
+            self._place_bytes(heads, width) * min(context, window or context) for heads, width, window in self._layers
         )
         return self.stats()["weight_bytes"] + cached
+
+    def cache_bytes(self, lengths: Sequence[int]) -> int:
+        """Return the bytes that the pages of sequences of these lengths take, tokens; asks nothing of the engine."""
+        tokens = np.array(lengths, np.int64)
+        pages = -(-tokens // PAGE_TOKENS)
+        total = 0
+        for heads, width, window in self._layers:
+            # A ring is as long as what a piece of max_tokens tokens sees, in whole pages from any place on.
+            ring = -(-(window + self.max_tokens) // PAGE_TOKENS) + 1
+            own = np.minimum(pages, ring) if window else pages
+            total += int(own.sum()) * PAGE_TOKENS * self._place_bytes(heads, width)
+        return total
 
     def close(self) -> None:
         """End the threads and give the memory back, after another thread's call if one runs. Safe to call twice."""
@@ -180,6 +192,10 @@ class Engine:
     def __del__(self) -> None:
         if getattr(self, "_engine", None):
             self.close()
+
+    def _place_bytes(self, heads: int, width: int) -> int:
+        """Bytes of one token's key and value in a layer."""
+        return 2 * heads * width * (2 if self._cache_type is CacheType.F16 else 4)
 
     def _call(self, name: str, *arguments: object) -> None:
         if not self._inside.acquire(blocking=False):

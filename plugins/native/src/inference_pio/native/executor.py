@@ -12,6 +12,8 @@ from .errors import NativeError, NativeMemoryError
 from .structures import Isa
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -79,6 +81,10 @@ class NativeExecutor:
             self.allocate(len(self.sequences.lengths), self.sequences.context)
         else:
             self.engine.free_slot(slot)
+
+    def cache_bytes(self, lengths: Sequence[int]) -> int:
+        """See ``Executor``; 0 once it is closed."""
+        return self.engine.cache_bytes(lengths) if self.engine is not None else 0
 
     def bytes_per_token(self, context: int) -> int:
         """See ``CountsReads``; 0 once it is closed."""

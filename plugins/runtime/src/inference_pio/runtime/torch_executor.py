@@ -14,6 +14,8 @@ from .sequence_lengths import MAX_REWIND, SequenceLengths
 from .step import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -99,6 +101,7 @@ class TorchExecutor:
         """See ``Executor``."""
         model = self._model()
         self.sequences.advance(batch)
+        self._fit()
         rows = None
         if len(batch.logit_rows) != len(batch.tokens):
             rows = torch.from_numpy(batch.logit_rows).to(self.device)
@@ -119,6 +122,11 @@ class TorchExecutor:
             else:
                 cache.forget(slot, length)
 
+    def cache_bytes(self, lengths: Sequence[int]) -> int:
+        """See ``Executor``: all slots up to the last one take as much as the longest sequence; 0 once it is closed."""
+        used = [slot + 1 for slot, length in enumerate(lengths) if length]
+        return sum(cache.bytes_for(used[-1], max(lengths)) for cache in self.caches) if used else 0
+
     def bytes_per_token(self, context: int) -> int | None:
         """See ``CountsReads``; 0 once it is closed."""
         if self.device.type != "cpu":
@@ -134,6 +142,17 @@ class TorchExecutor:
         self.model = None
         self.caches = []
         self.sequences = SequenceLengths(0, 0, MAX_REWIND)
+
+    def _fit(self) -> None:
+        """Where caches must grow, give all of them what the sequences take that there are.
+
+        So many short sequences are not given the places of a long one that has ended.
+        """
+        lengths = self.sequences.lengths
+        slots, places = int(lengths.nonzero()[0][-1]) + 1, int(lengths.max())
+        if any(cache.is_short(slots, places) for cache in self.caches):
+            for cache in self.caches:
+                cache.fit(slots, places)
 
     def _model(self) -> Decoder:
         if self.model is None:

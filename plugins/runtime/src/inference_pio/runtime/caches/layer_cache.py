@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 FIRST_PLACES = 256
 """Places a cache starts with; it doubles from there, so that a short chat in a long context stays small."""
 
+MOST_DOUBLED_SLOTS = 64
+"""Slots double up to here, and then come in so many."""
+
 
 class LayerCache(ABC):
     """Keys and values of one layer for N slots, (N, K, places, C) each; grows in slots and places as they are used.
@@ -49,22 +52,51 @@ class LayerCache(ABC):
         _, heads, _, width = self.keys.shape
         return 2 * heads * width * self.keys.itemsize * min(context, self.window or context)
 
+    def bytes_for(self, slots: int, places: int) -> int:
+        """Bytes that keys and values take in a cache with room for ``slots`` slots of ``places`` tokens and no more."""
+        if not slots:
+            return 0
+        _, heads, _, width = self.keys.shape
+        n, p = self._rounded(slots, places)
+        return 2 * n * heads * p * width * self.keys.itemsize
+
     def reserve(self, slots: int, places: int) -> None:
         """Make room for ``slots`` slots of ``places`` tokens, keeping what is cached."""
-        places = min(places, self.limit)
-        n, heads, have, width = self.keys.shape
-        if slots <= n and places <= have:
-            return
-        n_new = n if slots <= n else max(slots, min(2 * n, 64))
-        p_new = have if places <= have else min(self.limit, 1 << (places - 1).bit_length())
+        if self.is_short(slots, places):
+            n, p = self._rounded(slots, places)
+            self._resize(max(n, self.keys.shape[0]), max(p, self.keys.shape[2]))
 
-        def grown(old: Tensor) -> Tensor:
+    def fit(self, slots: int, places: int) -> None:
+        """Take the memory of ``slots`` slots of ``places`` tokens, no more, no less; what lies beyond is forgotten."""
+        n, p = self._rounded(slots, places)
+        if (n, p) != (self.keys.shape[0], self.keys.shape[2]):
+            self._resize(n, p)
+
+    def is_short(self, slots: int, places: int) -> bool:
+        """Whether ``slots`` slots of ``places`` tokens need more than there is."""
+        n, _, have, _ = self.keys.shape
+        return slots > n or min(places, self.limit) > have
+
+    def _rounded(self, slots: int, places: int) -> tuple[int, int]:
+        """Slots and places that are allocated for so many: powers of two, by their number alone."""
+        n = (
+            _power_of_two(slots)
+            if slots <= MOST_DOUBLED_SLOTS
+            else -(-slots // MOST_DOUBLED_SLOTS) * MOST_DOUBLED_SLOTS
+        )
+        return n, min(self.limit, max(FIRST_PLACES, _power_of_two(places)))
+
+    def _resize(self, slots: int, places: int) -> None:
+        n, heads, have, width = self.keys.shape
+        n, have = min(n, slots), min(have, places)
+
+        def resized(old: Tensor) -> Tensor:
             # Zeros, not garbage: masked places still enter the matrix product, and NaN times zero is NaN.
-            new = old.new_zeros(n_new, heads, p_new, width)
-            new[:n, :, :have] = old
+            new = old.new_zeros(slots, heads, places, width)
+            new[:n, :, :have] = old[:n, :, :have]
             return new
 
-        self.keys, self.values = grown(self.keys), grown(self.values)
+        self.keys, self.values = resized(self.keys), resized(self.values)
 
     def forget(self, slot: int, tokens: int) -> None:
         """Overwrite the ``tokens`` places that a sequence took with zeros.
@@ -168,3 +200,8 @@ class RollingCache(LayerCache):
         self.keys[chunk.slot, :, places] = keys[:, -kept:]
         self.values[chunk.slot, :, places] = values[:, -kept:]
         return seen_keys, seen_values
+
+
+def _power_of_two(count: int) -> int:
+    """The least power of two that is not below ``count``, a positive number."""
+    return 1 << (count - 1).bit_length()

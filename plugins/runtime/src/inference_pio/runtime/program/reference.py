@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,6 +79,11 @@ class ReferenceExecutor:
         """See ``Executor``."""
         self.sequences.forget(slot)
         self._caches = {key: cached for key, cached in self._caches.items() if key[0] != slot}
+
+    def cache_bytes(self, lengths: Sequence[int]) -> int:
+        """See ``Executor``."""
+        attentions = [op for block in self.program.blocks for op in block if isinstance(op, Attention)]
+        return sum(lengths) * sum(2 * op.key_heads * op.width * 4 for op in attentions)
 
     def close(self) -> None:
         """See ``Executor``."""

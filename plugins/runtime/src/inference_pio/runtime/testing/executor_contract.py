@@ -183,6 +183,17 @@ class ExecutorContract(ABC):
         with pytest.raises(CacheFullError, match="slot 2"):
             executor.step(batch_of([(2, 0, [1])]))
 
+    def test_what_sequences_take_grows_with_them_and_is_nothing_where_there_are_none(
+        self, build_executor: BuildExecutor
+    ) -> None:
+        executor = build_executor()
+        assert executor.cache_bytes([]) == executor.cache_bytes([0, 0]) == 0
+        sizes = [executor.cache_bytes(lengths) for lengths in ([1], [1, 1], [64, 64], [64, 64, 64, 64, 64])]
+        assert 0 < sizes[0] < sizes[-1]
+        assert sizes == sorted(sizes)
+        executor.step(batch_of([(0, 0, [1, 2]), (3, 0, [1, 2])]))
+        assert sizes[0] == executor.cache_bytes([1])  # whatever runs
+
     def test_a_closed_executor_says_so_and_closing_and_freeing_again_do_nothing(
         self, build_executor: BuildExecutor
     ) -> None:
