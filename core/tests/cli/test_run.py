@@ -100,7 +100,7 @@ def test_json_is_one_line_with_stable_keys(echo):
     assert set(answer["stats"]) == {
         "prompt_tokens", "new_tokens", "first_token_s", "total_s", "load_s",
         "prefill_tokens_per_s", "decode_tokens_per_s", "guessed_tokens", "accepted_tokens", "acceptance",
-        "tokens_per_step",
+        "tokens_per_step", "cached_tokens",
     }  # fmt: skip
 
 
@@ -137,8 +137,9 @@ def test_flags_that_are_not_given_leave_the_models_own_defaults_alone(echo):
 @pytest.mark.parametrize("command", ["run", "chat"])
 def test_flags_exist_under_the_names_of_the_api(echo, command):
     page = echo.run(command, "--help").stdout.decode()
-    not_flags = {"logit_bias", "stop_token_ids", "ignore_eos", "logprobs", "config_overrides", "progress"}
+    not_flags = {"logit_bias", "stop_token_ids", "ignore_eos", "logprobs", "prompt_logprobs", "constraint"}
     names = {*SamplingOptions.__dataclass_fields__, *LoadOptions.__dataclass_fields__} - not_flags
+    names -= {"config_overrides", "progress"}
     for name in names - {"disabled_optimizations"}:
         assert f"--{name.replace('_', '-')}" in page
 
