@@ -78,13 +78,21 @@ class Driver:
 
     def finish(self, request: Request, reason: FinishReason, error: InferencePioError | None = None) -> None:
         """End a request and give its slot back; the first reason counts."""
-        if request.finish_reason is not None:
-            return
+        if request.finish_reason is None:
+            self.scheduler.remove(request.sequence)
+            self.news[request] = None
+            request.error = error
+            request.finish_reason = reason  # after the rest: from now on a reader in another thread takes it as ended
         self.requests.pop(request.sequence, None)
-        self.news[request] = None
-        request.error = error
-        request.finish_reason = reason  # after the rest: from now on a reader in another thread takes it as ended
-        self.scheduler.remove(request.sequence)
+
+    def rewind(self) -> None:
+        """Let all that runs be computed anew after an interruption, and end what it has torn apart."""
+        self.scheduler.rewind()
+        scheduled = {*self.scheduler.running, *self.scheduler.waiting}
+        for sequence in scheduled - set(self.requests):
+            self.scheduler.remove(sequence)
+        for request in [request for sequence, request in self.requests.items() if sequence not in scheduled]:
+            self.finish(request, "cancelled")
 
     def _keep(self) -> None:
         """Save what has been computed, before anybody ends and leaves the slot."""

@@ -16,13 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inference_pio.errors import (
-    CacheFullError,
-    ContextLengthError,
-    EmptyPromptError,
-    InvalidOptionError,
-    NotLoadedError,
-)
+from inference_pio.errors import CacheFullError, NotLoadedError
 from inference_pio.generation import SamplingOptions
 
 from .batch import TokenBatch
@@ -30,12 +24,14 @@ from .cache_budget import CACHE_SHARE, PREFIX_SHARE, CacheBudget, share_of_memor
 from .driver import Driver
 from .executor import SavesCache
 from .prefix_cache import PrefixCache
+from .prompt_checks import check_token_ids
 from .prompt_lookup import PromptLookup
 from .request import Request, TokenStream
 from .sampling import Sampler
 from .scheduler import PREFILL_TOKENS, Scheduler
 from .sequence import Sequence
 from .turn import Turn
+from .waiting import WaitingQueue
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,8 +45,6 @@ logger = logging.getLogger(__name__)
 
 PROMPT_ROW_BYTES = 64 << 20
 """Bytes of logits of prompt tokens in one step, where a request wants their log-probabilities."""
-
-_WHAT_IDS_ARE = "a sequence of token ids is a plain sequence of whole numbers"
 
 
 class Engine:
@@ -104,9 +98,7 @@ class Engine:
             budget=self._budget,
             prefixes=self._prefixes,
             free=executor.free,
-            lock=self._turn.changed,
-            max_waiting=max_waiting,
-            max_waiting_tokens=max_waiting_tokens,
+            waiting=WaitingQueue(lock=self._turn.changed, most=max_waiting, most_tokens=max_waiting_tokens),
         )
         self._driver = Driver(executor, self.scheduler, self._prefixes)
         self._requests = self._driver.requests
@@ -144,7 +136,7 @@ class Engine:
             NotLoadedError: The engine has been closed.
         """
         places = 0 if options.max_new_tokens == 0 else 1
-        known = self._checked_prompt(prompt_ids, places)
+        known: list[int] = self._checked(prompt_ids, places).tolist()
         stops = set(options.stop_token_ids or ()) | (set() if options.ignore_eos else set(eos_token_ids))
         sampler = Sampler(options, known, self.executor.vocab_size, processors, constraint)
         room = self._budget.longest - len(known)
@@ -189,7 +181,8 @@ class Engine:
             ContextLengthError: Prompt and one new token do not fit.
             InvalidOptionError: A token is not in the vocabulary.
         """
-        return self._checked_prompt(prompt_ids, 1)
+        known: list[int] = self._checked(prompt_ids, 1).tolist()
+        return known
 
     def events(self, request: Request) -> TokenStream:
         """Return a request's tokens as they come; closing or dropping the stream cancels the request."""
@@ -227,7 +220,7 @@ class Engine:
         return {
             "running": len(scheduler.running),
             "waiting": len(scheduler.waiting),
-            "waiting_tokens": scheduler.waiting_tokens,
+            "waiting_tokens": scheduler.waiting.tokens,
             "steps": driver.steps,
             "step_tokens": driver.step_tokens,
             "prompt_tokens": self._prompt_tokens,
@@ -265,11 +258,9 @@ class Engine:
             CacheFullError: Every slot is taken by a running request, or there is no memory for the text beside them.
             NotLoadedError: The engine has been closed.
         """
-        if len(token_ids) == 0:
-            raise EmptyPromptError("there are no tokens to compute logits of")
-        if len(token_ids) > self.context:
-            raise ContextLengthError(len(token_ids), self.context)
-        known = self._checked_tokens(token_ids)
+        known = self._checked(token_ids, 0)
+        if len(known) > self._budget.longest:
+            raise self._too_large_error(len(known))
         with self._hold():
             if self._is_closed:
                 raise _closed_error()
@@ -302,35 +293,16 @@ class Engine:
     def _hold(self, unless: Callable[[], bool] = lambda: False) -> AbstractContextManager[bool]:
         return self._turn.hold(unless, leave=self._remove_cancelled)
 
-    def _checked_prompt(self, prompt_ids: SequenceOf[int], places: int) -> list[int]:
-        """Check that a prompt and so many new tokens fit the context, and return its tokens."""
-        if len(prompt_ids) == 0:
-            raise EmptyPromptError("the prompt is empty: there is nothing to continue. Give at least one token of text")
-        if len(prompt_ids) + places > self.context:
-            raise ContextLengthError(len(prompt_ids), self.context)
-        known: list[int] = self._checked_tokens(prompt_ids).tolist()
-        return known
+    def _checked(self, token_ids: SequenceOf[int] | NDArray[np.integer[Any]], new_tokens: int) -> NDArray[np.int64]:
+        return check_token_ids(
+            token_ids, vocab_size=self.executor.vocab_size, context=self.context, new_tokens=new_tokens
+        )
 
     def _too_large_error(self, tokens: int) -> CacheFullError:
         return CacheFullError(
             f"keys and values of {tokens} tokens take {self.executor.cache_bytes([tokens])} bytes, and the budget is "
             f"{self._budget.limit}, enough for {self._budget.longest} tokens; shorten the prompt, or raise cache_bytes"
         )
-
-    def _checked_tokens(self, token_ids: SequenceOf[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        try:
-            known = np.asarray(token_ids)
-        except ValueError as error:  # rows of different lengths
-            raise InvalidOptionError(f"{_WHAT_IDS_ARE}: {error}") from error
-        if known.ndim != 1 or known.dtype.kind not in "iu":
-            raise InvalidOptionError(f"{_WHAT_IDS_ARE}, not {known.dtype} of shape {known.shape}")
-        lowest, highest = known.min(), known.max()
-        if lowest < 0 or highest >= self.executor.vocab_size:
-            wrong = lowest if lowest < 0 else highest
-            raise InvalidOptionError(
-                f"token {wrong} lies outside the vocabulary: ids go from 0 to {self.executor.vocab_size - 1}"
-            )
-        return known.astype(np.int64)
 
     def _logits(self, token_ids: NDArray[np.int64], slot: int, chunk: int) -> NDArray[np.float32]:
         logits = np.empty((len(token_ids), self.executor.vocab_size), np.float32)
@@ -357,7 +329,8 @@ class Engine:
         try:
             self._driver.step()
         except BaseException:  # Ctrl-C in one thread ends no other thread's requests
-            self.scheduler.rewind()
+            with self._turn.changed:  # nobody must be half submitted
+                self._driver.rewind()
             raise
 
     def _remove_cancelled(self) -> None:

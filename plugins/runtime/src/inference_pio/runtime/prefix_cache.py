@@ -78,12 +78,10 @@ class BlockStore:
                 self._blocks.move_to_end(block.key)
 
     def add(self, key: Key, data: NDArray[np.uint8], chain: list[Block]) -> Block | None:
-        """Keep a block that follows a chain; ``None`` if that would take throwing out a part of the chain.
+        """Keep a block that follows a chain, all of it here; ``None`` if that would take throwing out a part of it.
 
         Call ``touch`` with the longer chain before anything else is added.
         """
-        if chain and chain[-1].data is None:
-            return None
         self.touch(chain)
         while self.used + data.nbytes > self.limit and len(self._blocks) > len(chain):
             _, oldest = self._blocks.popitem(last=False)
@@ -176,8 +174,8 @@ class PrefixCache:
     def _saved(self, sequence: Sequence) -> Block | None:
         key = self._key(sequence)
         block = self.store.get(key)
-        if block is not None:
-            return block
+        if block is not None or (sequence.blocks and sequence.blocks[-1].data is None):
+            return block  # behind a block that was thrown out nobody would find it
         start = len(sequence.blocks) * self._length
         try:
             data = self._executor.save(sequence.slot, start, start + self._length)
@@ -191,7 +189,7 @@ class PrefixCache:
         logger.warning("%s", _said(what, error))
         self._free(sequence.slot)
         sequence.forget()
-        sequence.is_chained = False
+        sequence.is_chained, sequence.cached_tokens = False, 0
 
 
 def _said(what: str, error: Exception) -> str:

@@ -19,7 +19,8 @@ class PromptShares:
     twice its steps whatever comes, and the shortest gets at least half of the rest of the machine at once.
 
     A sequence whose next block of the prefix cache is computed by another one in the same step waits for that step, and
-    so computes nothing that it can copy afterwards. That is one step for one block, never more.
+    so computes nothing that it can copy afterwards. It waits one step for one block and never more: if the block is not
+    there then, it computes.
 
     Args:
         budget: Tokens, at least one for each prompt.
@@ -32,6 +33,7 @@ class PromptShares:
         self._budget, self._rows = budget, rows
         self._taken = set(taken)
         self._counts: dict[Sequence, int] = {}
+        self._waiting: list[Sequence] = []
 
     def divide(self, prompts: SequenceOf[Sequence]) -> list[tuple[Sequence, int]]:
         """Return how many tokens each gets, where it is any; ``prompts`` come in order of arrival."""
@@ -42,15 +44,23 @@ class PromptShares:
         if self._budget:
             for sequence in sorted(prompts, key=self._left):
                 self._give(sequence, self._budget)
+        for sequence in self._waiting:
+            sequence.waited_for = sequence.next_block
         return [(sequence, count) for sequence, count in self._counts.items() if count]
 
     def _left(self, sequence: Sequence) -> int:
         return len(sequence.tokens) - sequence.computed - self._counts[sequence]
 
+    def _is_waiting(self, sequence: Sequence) -> bool:
+        if sequence.next_block in self._taken and sequence.waited_for != sequence.next_block:
+            self._waiting.append(sequence)
+            return True
+        return False
+
     def _give(self, sequence: Sequence, most: int) -> int:
         count = min(most, self._left(sequence))
         had = self._counts[sequence]
-        if count <= 0 or (not had and sequence.next_block in self._taken):
+        if count <= 0 or (not had and self._is_waiting(sequence)):
             return 0
         start = sequence.computed + had
         wanted = sequence.wanted_from

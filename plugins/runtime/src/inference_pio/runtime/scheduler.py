@@ -21,23 +21,19 @@ from __future__ import annotations
 import heapq
 import math
 import sys
-from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from inference_pio.errors import QueueFullError
-
-from .batch import TokenBatch
+from .batching import build_batch
 from .cache_budget import CacheBudget
 from .prompt_shares import PromptShares
-from .sequence import Sequence
+from .waiting import WaitingQueue
 
 if TYPE_CHECKING:
+    from .batch import TokenBatch
     from .prefix_cache import Key, PrefixCache
     from .prompt_lookup import PromptLookup
+    from .sequence import Sequence
 
 PREFILL_TOKENS = 512
 """Most tokens in one step: enough to fill a matrix product, few enough that decoding sequences do not stall."""
@@ -61,9 +57,7 @@ class Scheduler:
         budget: Memory for keys and values; default: any.
         prefixes: Blocks that need not be computed again.
         free: Called with a slot that is given back.
-        lock: Held while the queue changes, for others may add to it during a step.
-        max_waiting: Sequences that may wait beyond the free slots.
-        max_waiting_tokens: Tokens that those who wait may have; one that waits alone may have any number.
+        waiting: Where sequences wait; default: without limits.
     """
 
     def __init__(
@@ -76,25 +70,19 @@ class Scheduler:
         budget: CacheBudget | None = None,
         prefixes: PrefixCache | None = None,
         free: Callable[[int], None] = lambda slot: None,
-        lock: AbstractContextManager[object] | None = None,
-        max_waiting: int | None = None,
-        max_waiting_tokens: int | None = None,
+        waiting: WaitingQueue | None = None,
     ) -> None:
         self.step_tokens = max(step_tokens, slots)
         self.max_guesses, self.prompt_rows = min(max_guesses, GUESSING_TOKENS), prompt_rows
         self.budget = budget or CacheBudget(lambda lengths: 0, None, sys.maxsize)
         self.prefixes = prefixes
-        self.max_waiting, self.max_waiting_tokens = max_waiting, max_waiting_tokens
-        self.waiting: deque[Sequence] = deque()
+        self.waiting = waiting or WaitingQueue()
         self.running: list[Sequence] = []
         """In order of arrival, as are those who wait."""
-        self.waiting_tokens = 0
         self.preemptions = 0
         self._slots = slots
         self._free = list(range(slots))  # a heap: the lowest slot first keeps used slots together
         self._free_slot = free
-        self._lock = lock or nullcontext()
-        self._arrivals = 0
         self._spans: list[tuple[Sequence, int]] = []
         self._is_held = False  # let nobody in before somebody has left
 
@@ -109,12 +97,7 @@ class Scheduler:
         Raises:
             QueueFullError: As many wait as may wait.
         """
-        with self._lock:
-            self._check_queue(len(sequence.tokens))
-            sequence.arrival = self._arrivals
-            self._arrivals += 1
-            self.waiting.append(sequence)
-            self.waiting_tokens += len(sequence.tokens)
+        self.waiting.add(sequence, 0 if self._is_held else len(self._free))
 
     def remove(self, sequence: Sequence) -> None:
         """Take a sequence out, finished or not; its slot and its memory become free."""
@@ -123,10 +106,8 @@ class Scheduler:
             self._is_held = False
             if not self.running:
                 self.budget.count(())
-        elif sequence in self.waiting:
-            with self._lock:
-                self.waiting.remove(sequence)
-                self.waiting_tokens -= len(sequence.tokens)
+        else:
+            self.waiting.remove(sequence)
 
     def borrow_slot(self) -> int | None:
         """Take a free slot for something else than a sequence; ``None`` when none is free."""
@@ -159,7 +140,7 @@ class Scheduler:
         spans.sort(key=lambda span: span[0].slot)
         self._spans = spans
         self._guess(spans)
-        return self._batch(spans)
+        return build_batch(spans)
 
     def give_way(self) -> bool:
         """Take back the last batch, which was not computed for want of memory, and preempt a sequence.
@@ -181,26 +162,13 @@ class Scheduler:
 
     def rewind(self) -> None:
         """Let all that runs be computed anew, and set right what an interruption at any point has left."""
-        with self._lock:
-            self.waiting = deque(sequence for sequence in self.waiting if sequence.slot < 0)
-            self.waiting_tokens = sum(len(sequence.tokens) for sequence in self.waiting)
-            self._free = sorted(set(range(self._slots)) - {sequence.slot for sequence in self.running})
+        self.running = [sequence for sequence in self.running if sequence.slot >= 0]
+        self.waiting.repair(self.running)
+        self._free = sorted(set(range(self._slots)) - {sequence.slot for sequence in self.running})
         for sequence in self.running:
             sequence.forget()
-            self._free_slot(sequence.slot)
-
-    def _check_queue(self, tokens: int) -> None:
-        behind = len(self.waiting) - len(self._free)
-        if self.max_waiting is not None and behind >= self.max_waiting:
-            raise QueueFullError(
-                f"{len(self.waiting)} requests wait already, and no more than {self.max_waiting} may; ask again later"
-            )
-        most = self.max_waiting_tokens
-        if most is not None and self.waiting and self.waiting_tokens + tokens > most:
-            raise QueueFullError(
-                f"prompts of {self.waiting_tokens} tokens wait already; with the {tokens} of this one they would be "
-                f"more than the {most} that may; ask again later"
-            )
+        for slot in range(self._slots):
+            self._free_slot(slot)
 
     def _make_room(self) -> None:
         """Set memory aside for those who grow; when there is none left, the last to arrive gives way."""
@@ -216,20 +184,18 @@ class Scheduler:
     def _admit(self) -> None:
         if not self.waiting or not self._free or (self._is_held and self.running):
             return
-        with self._lock:
-            before = len(self.running)
-            while self.waiting and self._free:
-                sequence = self.waiting[0]
-                self.budget.reserve(sequence)
-                if self.running and not self.budget.has_room(self.running, self._free[0], sequence.reserved):
-                    self._is_held = True  # what runs only grows, so there is no need to ask before somebody has left
-                    break
-                sequence.slot = heapq.heappop(self._free)
-                self.running.append(sequence)
-                self.waiting.popleft()
-                self.waiting_tokens -= len(sequence.tokens)
-            if len(self.running) > before:
-                self.budget.count(self.running)
+        before = len(self.running)
+        while self.waiting and self._free:
+            sequence = self.waiting.first
+            self.budget.reserve(sequence)
+            if self.running and not self.budget.has_room(self.running, self._free[0], sequence.reserved):
+                self._is_held = True  # what runs only grows, so there is no need to ask before somebody has left
+                break
+            sequence.slot = heapq.heappop(self._free)
+            self.running.append(sequence)
+            self.waiting.remove(sequence)
+        if len(self.running) > before:
+            self.budget.count(self.running)
 
     def _is_alone(self) -> bool:
         """Whether one sequence has the memory for itself. In a higher slot it may need more than in the first one."""
@@ -239,10 +205,8 @@ class Scheduler:
         """Send the sequence that arrived last back to the front of the queue: it knows all it knew, and has nothing."""
         sequence = self.running[-1]
         sequence.forget()
+        self.waiting.put_back(sequence)
         self._release(sequence)
-        with self._lock:
-            self.waiting.appendleft(sequence)
-            self.waiting_tokens += len(sequence.tokens)
         self.preemptions += 1
 
     def _release(self, sequence: Sequence) -> None:
@@ -273,34 +237,3 @@ class Scheduler:
                 guessing.append((sequence, sequence.lookup))
         for sequence, lookup in guessing:
             sequence.guesses = lookup.guess(min(room // len(guessing), self.max_guesses))
-
-    def _batch(self, spans: list[tuple[Sequence, int]]) -> tuple[TokenBatch, list[Sequence]]:
-        tokens: list[int] = []
-        slots: list[int] = []
-        positions: list[int] = []
-        rows: list[int] = []
-        due: list[Sequence] = []
-        for sequence, count in spans:
-            start = sequence.computed
-            sequence.computed = end = start + count
-            known = sequence.tokens
-            if end == len(known) and count == 1 and not sequence.guesses:  # most of them, most of the time
-                sequence.prompt_rows = 0
-                rows.append(len(tokens))
-                due.append(sequence)
-                tokens.append(known[start])
-                slots.append(sequence.slot)
-                positions.append(start)
-                continue
-            first = len(tokens)
-            wanted, last = max(sequence.wanted_from, start), len(known) - 1
-            sequence.prompt_rows = max(0, min(end, last) - wanted)
-            stop = end + len(sequence.guesses) if end > last else end
-            if wanted < end:
-                rows += range(first + wanted - start, first + stop - start)
-                due.append(sequence)
-            tokens += known[start:end] + sequence.guesses
-            slots += [sequence.slot] * (stop - start)
-            positions += range(start, stop)
-        arrays = (np.array(values, dtype=np.int64) for values in (tokens, slots, positions, rows))
-        return TokenBatch(*arrays), due

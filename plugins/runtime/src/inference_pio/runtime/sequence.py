@@ -36,6 +36,7 @@ class Sequence:
         is_chained: Whether its next block can still join them.
         next_block: What its next block is called in the prefix cache, while it stands right before it and the block is
             not there.
+        waited_for: The block that it has stood still for, in hope that another sequence computes it.
     """
 
     tokens: list[int]
@@ -55,6 +56,7 @@ class Sequence:
     blocks: list[Block] = field(default_factory=list)
     is_chained: bool = True
     next_block: Key | None = None
+    waited_for: Key | None = None
 
     def __post_init__(self) -> None:
         self.prompt_length = len(self.tokens)
