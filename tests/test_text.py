@@ -60,5 +60,6 @@ def test_no_python_file_is_longer_than_can_be_read() -> None:
 
 
 def test_every_text_file_ends_with_one_newline() -> None:
-    bad = [str(path) for path, text in text_files().items() if text and (text[-1:] != "\n" or text[-2:] == "\n\n")]
+    ours = {path: text for path, text in text_files().items() if "vendor" not in path.parts}  # those are as published
+    bad = [str(path) for path, text in ours.items() if text and (text[-1:] != "\n" or text[-2:] == "\n\n")]
     assert bad == []
