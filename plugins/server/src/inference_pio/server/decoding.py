@@ -24,6 +24,7 @@ _PLACE = re.compile(r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$\.?(?P<path>.*
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING_FIELD = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 _WRONG_VALUE = re.compile(r"Invalid (?:enum )?value '?(.*?)'?", re.DOTALL)
+_LAST_NAME = re.compile(r"[^.\[\]]+(?=(?:\[[^\]]*\])*$)")
 _STEP = re.compile(r"([^.\[\]]+)|\[[^\]]*\]")
 
 
@@ -67,9 +68,10 @@ def _explain(said: str, kind: type[RequestBody]) -> ApiError:
         return invalid(param, f"{param} is missing")
     if not path:
         return ApiError(400, f"the body must be a JSON object: {_lower(what)}")
+    reason = because(FIELD_REASONS, _LAST_NAME.findall(path)[-1])
     if wrong := _WRONG_VALUE.fullmatch(what):
-        return invalid(path, f"{path}: {_shown(wrong[1])!r} is not supported{because(VALUE_REASONS, wrong[1])}")
-    reason = because(FIELD_REASONS, path.rpartition(".")[2])
+        hint = because(VALUE_REASONS, wrong[1]) or reason
+        return invalid(path, f"{path}: {_shown(wrong[1])!r} is not supported{hint}")
     return invalid(path, f"{path}: {'a key is wrong: ' if match['key'] else ''}{_lower(what)}{reason}")
 
 

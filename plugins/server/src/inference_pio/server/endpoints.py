@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .chat import ChatCompletions
 from .endpoint import Endpoint
 
-ENDPOINTS: tuple[Endpoint[Any], ...] = ()
+ENDPOINTS: tuple[Endpoint[Any], ...] = (ChatCompletions(),)

@@ -23,6 +23,7 @@ FIELD_REASONS: Mapping[str, str] = {
     "prompt_cache_key": _NO_CACHE_SETTINGS,
     "prompt_cache_options": _NO_CACHE_SETTINGS,
     "prompt_cache_retention": _NO_CACHE_SETTINGS,
+    "description": "the model is not told of the format, only held to it; describe it in a message",
     "include_obfuscation": "events are not padded; leave it out or set it to false",
     "guided_json": "use response_format with type 'json_schema'",
     "guided_regex": "use response_format with type 'regex'",
