@@ -130,6 +130,8 @@ class EndpointRoute:
             try:
                 while (event := await deadline.limit(anext(events, None))) is not None:
                     await send_event(send, event)
+                    # Neither need have waited for anything, and somebody else has to see the client go.
+                    await asyncio.sleep(0)
             except asyncio.TimeoutError:
                 await send_error_event(send, _too_slow(record, self._options))
             except asyncio.CancelledError:

@@ -19,6 +19,7 @@ class ServerOptions:
         max_body_bytes: Longest body of a request, bytes.
         body_timeout_s: How long a body may take to arrive, seconds.
         request_timeout_s: How long a request may take in all, seconds; ``None``: as long as it needs.
+        head_timeout_s: How long the head of a request may take to arrive, seconds.
         write_timeout_s: A client that has read nothing for so long is gone, seconds.
         max_concurrent_per_key: Requests of one key that may be under way at once; ``None``: any number.
     """
@@ -29,5 +30,6 @@ class ServerOptions:
     max_body_bytes: int = 16 * 1024 * 1024
     body_timeout_s: float = 60.0
     request_timeout_s: float | None = None
+    head_timeout_s: float = 30.0
     write_timeout_s: float = 60.0
     max_concurrent_per_key: int | None = None
