@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .chat import ChatCompletions
+from .completions import Completions
+from .embeddings import Embeddings
 from .endpoint import Endpoint
+from .tokenizing import Detokenize, Tokenize
 
-ENDPOINTS: tuple[Endpoint[Any], ...] = (ChatCompletions(),)
+ENDPOINTS: tuple[Endpoint[Any], ...] = (ChatCompletions(), Completions(), Embeddings(), Tokenize(), Detokenize())
