@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .api_errors import ApiError
-from .endpoint_route import Decoder, EndpointRoute, Slots, decode_plainly
+from .endpoint_route import EndpointRoute, Slots
 from .front import Front
 from .key_check import KeyCheck
 from .lifecycle import Lifecycle
@@ -36,7 +36,6 @@ def create_app(
     options: ServerOptions | None = None,
     *,
     lifecycle: Lifecycle | None = None,
-    decode: Decoder = decode_plainly,
     page: Sequence[BaseRoute] = (),
 ) -> FastAPI:
     """Build the server.
@@ -46,7 +45,6 @@ def create_app(
         pool: Its models; not closed by it.
         options: Limits and keys; default: those of ``ServerOptions``.
         lifecycle: Whether it is ready and whether it stops; default: ready.
-        decode: Makes a request of a body.
         page: Routes of the page, ``/`` and what lies below ``/page/``; they need no key.
     """
     options, lifecycle = options or ServerOptions(), lifecycle or Lifecycle()
@@ -55,7 +53,7 @@ def create_app(
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.metrics = metrics
     for endpoint in endpoints:
-        answer = EndpointRoute(endpoint, pool, options, slots, metrics, lifecycle, decode)
+        answer = EndpointRoute(endpoint, pool, options, slots, metrics, lifecycle)
         app.router.routes.append(Route(endpoint.path, answer, methods=["POST"]))
     app.router.routes += [*state_routes(pool, metrics, lifecycle), *page]
     app.add_exception_handler(HTTPException, _unknown)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from starlette.datastructures import Headers
 
 from .api_errors import RETRY_AFTER_S, ApiError, as_api_error
 from .body import check_content_type, read_body
+from .decoding import decode_body
 from .disconnects import run_until_gone
-from .endpoint import Answer, Call, Endpoint, RequestBody
+from .endpoint import Answer, Call, Endpoint
 from .lifecycle import Lifecycle
 from .metered_model import MeteredModel
 from .request_record import RequestRecord, record_of
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from .endpoint import RequestBody
     from .metrics import ServerMetrics
     from .model_pool import ModelPool
     from .options import ServerOptions
-
-Decoder = Callable[[bytes, type[RequestBody]], RequestBody]
 
 
 class Slots:
@@ -75,7 +74,6 @@ class EndpointRoute:
         slots: Shared by all endpoints.
         metrics: Where figures go.
         lifecycle: Whether the server stops.
-        decode: Makes a request of a body.
     """
 
     def __init__(
@@ -86,10 +84,9 @@ class EndpointRoute:
         slots: Slots,
         metrics: ServerMetrics,
         lifecycle: Lifecycle,
-        decode: Decoder,
     ) -> None:
         self._endpoint, self._pool, self._options, self._lifecycle = endpoint, pool, options, lifecycle
-        self._slots, self._metrics, self._decode = slots, metrics, decode
+        self._slots, self._metrics = slots, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request.
@@ -105,7 +102,7 @@ class EndpointRoute:
             body = await read_body(
                 headers, receive, limit=self._options.max_body_bytes, timeout_s=self._options.body_timeout_s
             )
-            request = self._decode(body, self._endpoint.request_type)
+            request = decode_body(body, self._endpoint.request_type)
             await run_until_gone(self._answer(request, record, send), receive)
 
     async def _answer(self, request: RequestBody, record: RequestRecord, send: Send) -> None:
@@ -175,15 +172,3 @@ def _too_slow(record: RequestRecord, options: ServerOptions) -> ApiError:
 def stopping() -> ApiError:
     """Return what is told to requests that a stop cuts off."""
     return ApiError(503, "the server is stopping", code="shutting_down", retry_after_s=RETRY_AFTER_S)
-
-
-def decode_plainly(body: bytes, kind: type[RequestBody]) -> RequestBody:
-    """Make a request of a body, or say what is wrong with it.
-
-    Raises:
-        ApiError: 400.
-    """
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise ApiError(400, f"the body is not a request: {error}") from error

@@ -15,4 +15,6 @@ if TYPE_CHECKING:
 @hookimpl
 def pio_commands() -> Sequence[click.Command]:
     """Contribute ``serve`` and ``batch``."""
-    return []
+    from .commands import serve
+
+    return [serve.command]

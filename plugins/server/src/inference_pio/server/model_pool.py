@@ -65,6 +65,7 @@ class Place:
         last_used_s: When the last one ended, on the pool's clock.
         loads: How often it was loaded.
         failures: How often that failed.
+        error: What the last failure was; told to whoever runs the server, not to clients.
         past: Counts of models that were here before.
     """
 
@@ -74,6 +75,7 @@ class Place:
     last_used_s: float = 0.0
     loads: int = 0
     failures: int = 0
+    error: Exception | None = None
     past: Counter[str] = field(default_factory=Counter)
     loading: asyncio.Task[ApiError | None] | None = None
     failed_until_s: float = -math.inf
@@ -200,6 +202,7 @@ class ModelPool:
             place.model = await in_daemon_thread(place.offer.load)
         except Exception as error:  # a plugin may raise anything; the others go on
             place.failures += 1
+            place.error = error
             place.failed_until_s = self._clock() + FAILURE_MEMORY_S
             expected = isinstance(error, InferencePioError)
             logger.error("model %r could not be loaded: %s", name, error, exc_info=None if expected else error)

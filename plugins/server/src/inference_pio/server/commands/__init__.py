@@ -1,0 +1,1 @@
+"""Commands that this distribution adds to ``inference-pio``; their modules import nothing heavy."""

@@ -1,0 +1,147 @@
+"""From installed plugins to what a pool offers: which models, how they are loaded, how much memory they want."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from inference_pio.errors import UsageError, WeightsNotFoundError
+from inference_pio.gates import MEMORY
+from inference_pio.generation import LoadOptions, ProgressEvent
+from inference_pio.memory import GIGABYTE
+from inference_pio.records import PluginRecord
+from inference_pio.weights_choice import weights_entry
+
+from .model_pool import Offer
+from .threaded_model import ThreadedModel
+
+if TYPE_CHECKING:
+    from inference_pio.host import Host
+    from inference_pio.interfaces import ModelPlugin, TextModelPlugin
+
+    from .served_model import ServedModel
+
+logger = logging.getLogger(__name__)
+
+_TEXT_MEMBERS = ("tokenize", "stream", "stream_chat", "has_chat_template")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineLimits:
+    """What each model's engine may take. ``None``: as the engine thinks fit.
+
+    Attributes:
+        max_running: Requests computed at once.
+        max_waiting: Requests in the queue.
+        max_waiting_tokens: Tokens of prompts in the queue.
+        cache_bytes: Keys and values of the requests that run, bytes.
+        prefix_cache_bytes: Keys and values kept for prompts that begin alike, bytes; 0 keeps none.
+    """
+
+    max_running: int | None = None
+    max_waiting: int | None = None
+    max_waiting_tokens: int | None = None
+    cache_bytes: int | None = None
+    prefix_cache_bytes: int | None = None
+
+
+def build_offers(
+    host: Host,
+    names: Sequence[str] = (),
+    options: LoadOptions | None = None,
+    *,
+    limits: EngineLimits | None = None,
+    force: bool = False,
+) -> list[Offer]:
+    """Return what can be served; nothing is imported.
+
+    Args:
+        host: Where the plugins are.
+        names: Which of them, in this order; none: every text model that is ready.
+        options: How to load them; ``weights`` only for a single one.
+        limits: Of their engines.
+        force: Load in spite of too little memory.
+
+    Raises:
+        UsageError: There is no such model, or none at all.
+        InferencePioError: One that was named cannot be used here.
+    """
+    options, limits = options or LoadOptions(), limits or EngineLimits()
+    records = [host.require_usable(name, force=force) for name in dict.fromkeys(names)] or _ready(host, force=force)
+    records = list({record.name: record for record in records}.values())
+    if not records:
+        raise UsageError("no model is installed that is ready. Install one: pip install inference-pio-smollm2")
+    if options.weights is not None and len(records) > 1:
+        raise UsageError("--weights is for one model: name it, and no other")
+    return [_offer(host, record, options, limits, force=force) for record in records]
+
+
+def _ready(host: Host, *, force: bool) -> list[PluginRecord]:
+    return [
+        record
+        for record in host.records()
+        if record.manifest is not None
+        and "text" in record.manifest.supported_modalities
+        and (record.is_usable or (force and all(reason.code == MEMORY for reason in record.reasons)))
+    ]
+
+
+def _offer(host: Host, record: PluginRecord, options: LoadOptions, limits: EngineLimits, *, force: bool) -> Offer:
+    manifest = record.manifest
+    assert manifest is not None, "a plugin without a manifest is not usable"
+    try:
+        weights = weights_entry(manifest, options.weights).id
+    except WeightsNotFoundError:
+        if options.weights is not None:
+            raise
+        weights = ""  # a plugin may do without any
+
+    def load() -> ServedModel:
+        told = dataclasses.replace(options, progress=LoggedProgress(record.name))
+        return serve_plugin(host.load(record.name, told, force=force), limits)
+
+    return Offer(
+        name=record.name,
+        load=load,
+        needed_bytes=0 if force else int(manifest.required_memory_gb * GIGABYTE),
+        owner=record.dist,
+        weights=weights,
+        description=manifest.description,
+    )
+
+
+def serve_plugin(plugin: ModelPlugin, limits: EngineLimits) -> ServedModel:
+    """Make a loaded plugin ready for many requests.
+
+    Raises:
+        UsageError: It neither generates text nor offers embeddings; it is cleaned up.
+    """
+    kind: Any = type(plugin)
+    if all(hasattr(kind, member) for member in _TEXT_MEMBERS):
+        waiting = {} if limits.max_waiting is None else {"max_waiting": limits.max_waiting}
+        return ThreadedModel(cast("TextModelPlugin", plugin), **waiting)
+    plugin.cleanup()
+    raise UsageError(f"plugin {plugin.name!r} does not generate text. See: inference-pio info {plugin.name}")
+
+
+class LoggedProgress:
+    """A ``ProgressCallback`` that logs a download at its beginning, at every quarter, and at its end.
+
+    Args:
+        name: Of the model.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name, self._told = name, -1
+
+    def __call__(self, event: ProgressEvent) -> None:
+        """Log one step, if it is worth it."""
+        if event.stage != "download" or not event.total:
+            return
+        quarter = min(4 * event.done // event.total, 4)
+        if quarter != self._told:
+            self._told = quarter
+            logger.info("downloading %s for model %r: %d %%", event.label or "weights", self._name, 25 * quarter)
