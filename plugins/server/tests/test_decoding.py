@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference_pio.server.api_errors import ApiError
@@ -129,6 +129,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*Body.__struct_fields__, "other"]), JSON, max_size=4))
 def test_any_json_is_a_request_or_names_a_field(fields: dict[str, Any]) -> None:
     body = json.dumps({"model": "m", **fields}, ensure_ascii=False).encode()
@@ -141,6 +142,7 @@ def test_any_json_is_a_request_or_names_a_field(fields: dict[str, Any]) -> None:
         assert (error.status, re.split(r"[.\[]", error.param or "")[0]) in [(400, name) for name in fields]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_request_or_a_400(body: bytes) -> None:
     assert refused(body).message

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from inference_pio.generation import Constraint
 
-from .tools import NO_PARAMETERS, Tool, schema_text
+from .tools import Tool, parameters_of, schema_text
 
 # As json.dumps writes, and as models have learned it. Free white space would let a small model write it without end.
 _JSON_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -53,7 +53,7 @@ def tool_grammar(
 
 def _call_rules(place: int, tool: Tool) -> list[str]:
     # The parameters are a document of their own: references in them ("#/$defs/…") start at its root.
-    parameters = {"type": "object", **(tool.function.parameters or NO_PARAMETERS), "x-guidance": _JSON_STYLE}
+    parameters = {"type": "object", **parameters_of(tool), "x-guidance": _JSON_STYLE}
     schema = schema_text(parameters, f"tools[{place}].function.parameters")
     head = json.dumps(f'{{"name": "{tool.function.name}", "arguments": ')
     return [f'call_{place}: {head} args_{place} "}}"', f"args_{place}: %json {schema}"]

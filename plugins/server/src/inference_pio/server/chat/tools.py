@@ -13,7 +13,7 @@ from ..api_errors import invalid
 
 FunctionName = Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")]
 
-NO_PARAMETERS = {"type": "object", "properties": {}, "additionalProperties": False}
+NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
 class Function(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,7 +59,7 @@ def check_tools(tools: Sequence[Tool], choice: ToolChoice | None) -> None:
         where = f"tools[{place}].function"
         if tool.function.name in names[:place]:
             raise invalid(f"{where}.name", f"{where}.name: another tool has the name {tool.function.name!r} already")
-        if (tool.function.parameters or {}).get("type", "object") != "object":
+        if parameters_of(tool).get("type", "object") != "object":
             param = f"{where}.parameters.type"
             raise invalid(param, f"{param}: arguments are an object by name, so the type must be 'object'")
     if choice == "required" and not tools:
@@ -69,12 +69,17 @@ def check_tools(tools: Sequence[Tool], choice: ToolChoice | None) -> None:
         raise invalid("tool_choice.function.name", f"tool_choice.function.name: no tool has this name; {known}")
 
 
+def parameters_of(tool: Tool) -> dict[str, Any]:
+    """Return the schema of a tool's arguments; a tool that names none takes none."""
+    return NO_PARAMETERS if tool.function.parameters is None else tool.function.parameters
+
+
 def template_tool(tool: Tool) -> dict[str, Any]:
     """Return a tool as chat templates know it: what the model should read about it."""
     function: dict[str, Any] = {"name": tool.function.name}
     if tool.function.description is not None:
         function["description"] = tool.function.description
-    function["parameters"] = tool.function.parameters or NO_PARAMETERS
+    function["parameters"] = parameters_of(tool)
     return {"type": "function", "function": function}
 
 
