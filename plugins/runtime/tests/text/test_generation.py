@@ -379,3 +379,52 @@ def test_a_default_of_the_model_can_turn_guesses_on(model):
     model.start({"sing": REFRAIN})
     model.sampling_defaults = SamplingOptions(speculate=True, max_new_tokens=20)
     assert model.generate("sing").stats.guessed_tokens
+
+
+# What is said of the prompt
+
+
+def test_the_prompts_logprobs_come_with_the_first_piece_and_with_the_whole_answer(model):
+    model.start({"qz": "ab"})
+    chunks = list(model.stream("qz", prompt_logprobs=1))
+    first = chunks[0].prompt_logprobs
+    assert [entry and entry.token_id for entry in first] == [None, *model.tokenize("qz")[1:]]
+    assert all(chunk.prompt_logprobs == () for chunk in chunks[1:])
+    assert model.generate("qz", prompt_logprobs=1).prompt_logprobs == first
+
+
+def test_no_token_at_all_gives_the_prompts_logprobs_and_the_hooks_hear_of_it(model, recorder):
+    model.start({"qz": "ab"})
+    record(model, recorder)
+    (chunk,) = model.stream("qz", prompt_logprobs=0, max_new_tokens=0)
+    assert (chunk.text, chunk.token_ids, chunk.finish_reason) == ("", (), "length")
+    assert len(chunk.prompt_logprobs) == 3
+    assert [completion.prompt_logprobs for completion in recorder.after] == [chunk.prompt_logprobs]
+    with pytest.raises(InvalidOptionError, match="max_new_tokens = 0: must be a whole number of at least 1"):
+        model.generate("qz", max_new_tokens=0)
+
+
+def test_no_token_at_all_may_fill_the_context(model):
+    model.start({})
+    full = [3] * model.engine.context
+    assert len(model.generate(full, prompt_logprobs=0, max_new_tokens=0).prompt_logprobs) == len(full)
+    with pytest.raises(InferencePioError):
+        model.generate(full)
+
+
+def test_tools_are_refused_by_a_template_that_has_no_place_for_them(model):
+    from inference_pio.runtime.chat_templates import ChatTemplate
+
+    model.start({})
+    tool = {"type": "function", "function": {"name": "look"}}
+    messages = [{"role": "user", "content": "q"}]
+    model._template = ChatTemplate("{{ messages[0].content }}")
+    assert not model.takes_tools
+    with pytest.raises(ChatTemplateError, match="no place for tools"):
+        model.apply_chat_template(messages, tools=[tool])
+    assert model.apply_chat_template(messages, tools=[]) == "q"
+    model._template = ChatTemplate("{% for tool in tools %}{{ tool.function.name }}{% endfor %}")
+    assert model.takes_tools
+    assert model.apply_chat_template(messages, tools=[tool]) == "look"
+    model._template = ChatTemplate("{% set tools = 1 %}{{ tools }}")
+    assert not model.takes_tools

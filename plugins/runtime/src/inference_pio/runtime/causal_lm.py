@@ -71,6 +71,8 @@ class CausalLMPlugin(TextModelPlugin):
         self.tokenizer: Tokenizer | None = None
         self._template: ChatTemplate | None = None
         self._hooks: HookCaller | None = None
+        self.engine_options: Mapping[str, Any] = {}
+        """Limits of the engine that ``load_model`` makes (``max_waiting``, ``cache_bytes`` …), see ``Engine``."""
 
     # What a model says of itself.
 
@@ -178,7 +180,7 @@ class CausalLMPlugin(TextModelPlugin):
         )
         executor = hooks.offer_executor(request)
         try:
-            self.engine = Engine(executor, context=options.context)
+            self.engine = Engine(executor, context=options.context, **self.engine_options)
         except BaseException:
             executor.close()
             raise
@@ -228,11 +230,20 @@ class CausalLMPlugin(TextModelPlugin):
         """See ``TextModelPlugin``."""
         return self._loaded()[1].decode(token_ids, skip_special_tokens=skip_special_tokens)
 
-    def apply_chat_template(self, messages: Sequence[Message]) -> str:
+    @property
+    def takes_tools(self) -> bool:
+        """Whether the chat template has a place for tools."""
+        return self._template is not None and self._template.takes_tools
+
+    def apply_chat_template(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> str:
         """Return the text that asks the model for the next message.
 
+        Args:
+            messages: The conversation.
+            tools: Functions that the model may call, described as OpenAI has it.
+
         Raises:
-            ChatTemplateError: There is no template, or it refuses these messages.
+            ChatTemplateError: There is no template, it refuses these messages, or it has no place for tools.
         """
         self._loaded()
         if self._template is None:
@@ -240,7 +251,12 @@ class CausalLMPlugin(TextModelPlugin):
                 f"{self.name} brings no chat template: it is a base model, which continues text. "
                 f'Try: inference-pio run {self.name} "Once upon a time"'
             )
-        return self._template.render(messages)
+        if tools and not self.takes_tools:
+            raise ChatTemplateError(
+                f"the chat template of {self.name} has no place for tools: the model would never hear of them. "
+                "Describe them in a message, or use a model that was trained to call tools"
+            )
+        return self._template.render(messages, tools=list(tools) if tools else None)
 
     def stream(
         self, prompt: Prompt, *, system: str | None = None, raw: bool = False, **options: Any
@@ -285,32 +301,67 @@ class CausalLMPlugin(TextModelPlugin):
         if system is not None:
             raise InvalidOptionError("system: only a chat template has a place for it, and none is used here")
         if isinstance(prompt, str):
-            return self._generation(prompt, self.tokenize(prompt), options)
-        return self._generation(None, prompt, options)
+            return self.new_generation(prompt, self.tokenize(prompt), sampling_options(options))
+        return self.new_generation(None, prompt, sampling_options(options))
 
     def _of_messages(self, messages: Sequence[Message], options: Mapping[str, Any]) -> TextGeneration:
         text = self.apply_chat_template(messages)
         # The template writes the special tokens itself.
-        return self._generation(text, self.tokenize(text, add_special_tokens=False), options, messages)
+        ids = self.tokenize(text, add_special_tokens=False)
+        return self.new_generation(text, ids, sampling_options(options), messages)
 
-    def _generation(
-        self, text: str | None, ids: Sequence[int], options: Mapping[str, Any], messages: Sequence[Message] = ()
+    def new_generation(
+        self,
+        text: str | None,
+        ids: Sequence[int],
+        options: SamplingOptions,
+        messages: Sequence[Message] = (),
+        *,
+        cache_salt: str = "",
     ) -> TextGeneration:
+        """Check a prompt and its options, and return the generation, not yet started.
+
+        A constraint is compiled here, which may take a moment: not for an event loop's own thread.
+
+        Args:
+            text: The prompt's text, where it had one; for hooks.
+            ids: The prompt.
+            options: What was asked for; ``None`` fields take ``sampling_defaults``.
+            messages: The conversation, where it is one; for hooks.
+            cache_salt: Only requests of one salt share computed prompts.
+
+        Raises:
+            InvalidOptionError: An option is out of range, or a token is not in the vocabulary.
+            EmptyPromptError: No tokens.
+            ContextLengthError: Prompt and one new token do not fit.
+        """
+        from .prompt_checks import check_token_ids
         from .text_generation import TextGeneration
 
         engine, tokenizer = self._loaded()
         config, hooks = self.config, self._hooks
         assert config is not None
         assert hooks is not None
-        chosen = sampling_options(options).over(self.sampling_defaults)
-        validate_sampling(chosen, engine.executor.vocab_size)
-        prompt_ids = tuple(engine.check_prompt(ids))
+        chosen = options.over(self.sampling_defaults)
+        vocab_size = engine.executor.vocab_size
+        validate_sampling(chosen, vocab_size)
+        places = 0 if chosen.max_new_tokens == 0 else 1
+        known = check_token_ids(ids, vocab_size=vocab_size, context=engine.context, new_tokens=places)
         request = GenerationRequest(
-            plugin_name=self.name, prompt=text, prompt_ids=prompt_ids, options=chosen, messages=tuple(messages)
+            plugin_name=self.name,
+            prompt=text,
+            prompt_ids=tuple(known.tolist()),
+            options=chosen,
+            messages=tuple(messages),
         )
+        return TextGeneration(engine, tokenizer, hooks, request, self._end_token_ids(), cache_salt=cache_salt)
+
+    def _end_token_ids(self) -> list[int]:
+        """Return the tokens that end an answer, ascending."""
+        assert self.config is not None
+        assert self.tokenizer is not None
         # The configuration often names only one of them: the end of a text, but not the end of a turn.
-        ends = sorted(tokenizer.end_token_ids.union(config.eos_token_ids))
-        return TextGeneration(engine, tokenizer, hooks, request, ends)
+        return sorted(self.tokenizer.end_token_ids.union(self.config.eos_token_ids))
 
     def _loaded(self) -> tuple[Engine, Tokenizer]:
         if self.engine is None or self.tokenizer is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError, TemplateSyntaxError
+from jinja2.meta import find_undeclared_variables
 
 from inference_pio.errors import ChatTemplateError
 
@@ -45,8 +46,12 @@ class ChatTemplate:
     names that transformers offers to chat templates, sees plain data only, and everything it does is counted: steps,
     time, size of each value, of all values and of the text.
 
-    Args:
+    Attributes:
         source: The jinja source.
+        takes_tools: Whether it looks at ``tools``.
+
+    Args:
+        source: See above.
         bos_token: Spelling of the beginning-of-text token, for the template.
         eos_token: Spelling of the end-of-text token, for the template.
 
@@ -63,6 +68,7 @@ class ChatTemplate:
         self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
         try:
             self._template = chat_environment().compile_template(source)
+            self.takes_tools = "tools" in find_undeclared_variables(chat_environment().parse(source))
         except TemplateSyntaxError as error:
             raise ChatTemplateError(f"the chat template is broken in line {error.lineno}: {error.message}") from error
         except _DEFECTS as error:
