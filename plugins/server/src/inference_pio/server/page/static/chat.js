@@ -26,7 +26,7 @@ export class Chat {
     this.conversation = newConversation();
     this.thread = new Thread({ onregenerate: () => this.regenerate(), onedit: (text) => this.edit(text) });
     this.history = new HistoryView(this);
-    addEventListener("pagehide", () => this.runs.forEach((run) => this.#save(run.conversation)));
+    addEventListener("pagehide", () => this.#leave());
   }
 
   /** @returns {boolean} Whether the conversation on screen is being answered. */
@@ -99,6 +99,14 @@ export class Chat {
   /** Nothing came: give the former answer back, with what went wrong below it. @param {Message} message @param {Message} former */
   #restore(message, former) {
     Object.assign(message, former, { failure: message.failure });
+  }
+
+  /** The page goes, and takes its requests along: what has come is kept. */
+  #leave() {
+    for (const run of this.runs.values()) {
+      run.stop();
+      this.#save(run.conversation);
+    }
   }
 
   /** @param {Run} run */

@@ -33,12 +33,13 @@ export class HistoryView {
     this.toggle(!NARROW.matches);
   }
 
-  /** Open the conversation that the page's address names, if there is one. */
+  /** Open the conversation that the page's address names. @returns {boolean} Whether there is one. */
   openFromAddress() {
     const id = location.hash.startsWith(HASH) ? location.hash.slice(HASH.length) : "";
-    if (id === this.chat.conversation.id) return;
+    if (id === this.chat.conversation.id) return true;
     const found = id && (this.chat.runs.get(id)?.conversation ?? loadConversation(id));
     if (found) this.chat.open(found);
+    return Boolean(found);
   }
 
   /** Draw the list and the title. */

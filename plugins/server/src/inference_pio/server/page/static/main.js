@@ -16,13 +16,12 @@ const models = new Models(showModel);
 const chat = new Chat(models, new Settings());
 setUpComposer(chat);
 setUpKeys(chat);
-chat.open(chat.conversation);
-chat.history.openFromAddress();
+if (!chat.history.openFromAddress()) chat.open(chat.conversation);
 byId("change-key").addEventListener("click", async () => {
   byId("settings").close();
   if (await chat.enterKey("The key that this server knows you by.")) await begin();
 });
-if (matchMedia("(hover: hover)").matches) byId("question").focus(); // on a touch screen it would call the keyboard up
+if (!matchMedia("(pointer: coarse)").matches) byId("question").focus(); // on a touch screen it would call the keyboard up
 await begin();
 // A server may come back, or load other models, while the page lies open.
 document.addEventListener("visibilitychange", () => document.hidden || begin());

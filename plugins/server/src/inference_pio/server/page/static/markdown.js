@@ -124,9 +124,20 @@ function blocksOf(source) {
   try {
     const tokens = markdown.lexer(source);
     const blocks = tokens.filter((/** @type {any} */ token) => token.type !== "space" && token.type !== "def");
+    setLevels(blocks.filter((/** @type {any} */ token) => token.type === "heading"));
     return Object.assign(blocks, { links: tokens.links });
   } catch {
     return [{ type: "plain", raw: source }]; // nested deeper than the parser goes
+  }
+}
+
+/** Let the first heading be the highest, and skip no level below it: who listens finds the way by them. @param {any[]} headings */
+function setLevels(headings) {
+  const highest = headings[0]?.depth;
+  let before = 0;
+  for (const heading of headings) {
+    heading.depth = Math.max(1, Math.min(heading.depth - highest + 1, before + 1));
+    before = heading.depth;
   }
 }
 

@@ -64,7 +64,7 @@ export class Models {
 
 /** @param {Model} model */
 function option(model) {
-  return make("option", { value: model.id }, model.isLoaded ? model.id : `${model.id} – not loaded`);
+  return make("option", { value: model.id }, model.isLoaded ? model.id : `${model.id} (not loaded)`);
 }
 
 /** @param {Model} model */
