@@ -1,10 +1,40 @@
 #include "cache.h"
 
+#include <string.h>
+
 #include <algorithm>
 
 #include "error.h"
 
 namespace pio {
+
+namespace {
+
+// Calls copy(first byte, bytes) for every stretch of memory that holds keys or values of positions [start, end), in the order
+// of a block. Keys of 16 places are interleaved: whole sixteens are one stretch, parts of them are one for each column.
+template <class Copy> void for_each_stretch(const CacheView &view, int64_t kv_heads, int64_t start, int64_t end, Copy copy) {
+    const int64_t element = view.is_half ? 2 : 4, row = view.width * element;
+    for (int64_t head = 0; head < kv_heads; ++head) {
+        for (int64_t position = start, places; position < end; position += places) {
+            const int64_t place = position % kPagePlaces, within = place % kPlaceBlock, left = end - position;
+            char *keys = (char *)view.keys(position / kPagePlaces, head) + (place - within) * row + within * element;
+            if (!within && left >= kPlaceBlock) {
+                places = std::min(left / kPlaceBlock * kPlaceBlock, kPagePlaces - place);
+                copy(keys, places * row);
+                continue;
+            }
+            places = std::min(left, kPlaceBlock - within);
+            for (int64_t c = 0; c < view.width; ++c) copy(keys + c * kPlaceBlock * element, places * element);
+        }
+        for (int64_t position = start, places; position < end; position += places) {
+            const int64_t place = position % kPagePlaces;
+            places = std::min(end - position, kPagePlaces - place);
+            copy((char *)view.values(position / kPagePlaces, head) + place * row, places * row);
+        }
+    }
+}
+
+}  // namespace
 
 Cache::Cache(std::vector<pio_layer> layers, bool is_half, int64_t max_tokens)
     : layers_(std::move(layers)), is_half_(is_half), max_tokens_(max_tokens) {}
@@ -26,7 +56,13 @@ void Cache::allocate(int32_t slots, int32_t context, int64_t most_bytes) {
 
 int64_t Cache::page_bytes(int64_t layer) const {
     const pio_layer &l = layers_[(size_t)layer];
-    return (int64_t)l.kv_heads * 2 * kPagePlaces * l.width * (is_half_ ? 2 : 4);
+    return (int64_t)l.kv_heads * 2 * kPagePlaces * l.width * element_bytes();
+}
+
+int64_t Cache::token_bytes() const {
+    int64_t bytes = 0;
+    for (const pio_layer &layer : layers_) bytes += (int64_t)layer.kv_heads * 2 * layer.width * element_bytes();
+    return bytes;
 }
 
 // A piece of max_tokens tokens is appended before its first token looks window - 1 places back. Pages are whole, so one more is
@@ -36,16 +72,44 @@ int64_t Cache::ring_pages(int64_t layer) const {
     return window ? (window + max_tokens_ + kPagePlaces - 1) / kPagePlaces + 1 : 0;
 }
 
+// The page of the last position written took the place of the one `ring` pages before it.
+bool Cache::is_overwritten(int64_t layer, int64_t slot, int64_t position) const {
+    const int64_t ring = ring_pages(layer), highest = highest_[(size_t)slot];
+    const int64_t last_page = highest ? (highest - 1) / kPagePlaces : 0;
+    return ring && position / kPagePlaces <= last_page - ring;
+}
+
 bool Cache::can_rewind(int64_t slot, int64_t position) const {
     for (size_t layer = 0; layer < layers_.size(); ++layer) {
-        const int64_t ring = ring_pages((int64_t)layer), window = layers_[layer].window;
-        if (!ring) continue;
-        const int64_t first_seen = position - window + 1 > 0 ? position - window + 1 : 0;
-        // The page of the last position written took the place of the one `ring` pages before it.
-        const int64_t last_page = highest_[(size_t)slot] ? (highest_[(size_t)slot] - 1) / kPagePlaces : 0;
-        if (first_seen / kPagePlaces <= last_page - ring) return false;
+        const int64_t first_seen = position - layers_[layer].window + 1;
+        if (is_overwritten((int64_t)layer, slot, first_seen > 0 ? first_seen : 0)) return false;
     }
     return true;
+}
+
+bool Cache::remembers(int64_t slot, int64_t position) const {
+    for (size_t layer = 0; layer < layers_.size(); ++layer)
+        if (is_overwritten((int64_t)layer, slot, position)) return false;
+    return true;
+}
+
+void Cache::save(int64_t slot, int64_t start, int64_t end, char *block) const {
+    const auto copy = [&block](const char *cached, int64_t bytes) {
+        memcpy(block, cached, (size_t)bytes);
+        block += bytes;
+    };
+    for (size_t layer = 0; layer < layers_.size(); ++layer)
+        for_each_stretch(view((int64_t)layer, slot), layers_[layer].kv_heads, start, end, copy);
+}
+
+void Cache::restore(int64_t slot, int64_t start, int64_t end, const char *block) {
+    const auto copy = [&block](char *cached, int64_t bytes) {
+        memcpy(cached, block, (size_t)bytes);
+        block += bytes;
+    };
+    for (size_t layer = 0; layer < layers_.size(); ++layer)
+        for_each_stretch(view((int64_t)layer, slot), layers_[layer].kv_heads, start, end, copy);
+    set_length(slot, end);
 }
 
 int64_t Cache::pages_for(int64_t layer, int64_t end) const {

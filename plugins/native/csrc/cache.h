@@ -29,10 +29,21 @@ public:
     void set_length(int64_t slot, int64_t length);
     void forget(int64_t slot);
 
+    // Bytes of a token's keys and values in all layers.
+    int64_t token_bytes() const;
+    // Whether no layer has overwritten the token at `position`, which is below the slot's length.
+    bool remembers(int64_t slot, int64_t position) const;
+    // Copies the keys and values of positions [start, end) to a block; by layer, then key head: keys, then values.
+    void save(int64_t slot, int64_t start, int64_t end, char *block) const;
+    // Copies such a block back, to the pages that are reserved, and sets the length.
+    void restore(int64_t slot, int64_t start, int64_t end, const char *block);
+
     CacheView view(int64_t layer, int64_t slot) const;
 
 private:
+    int64_t element_bytes() const { return is_half_ ? 2 : 4; }
     int64_t page_bytes(int64_t layer) const;
+    bool is_overwritten(int64_t layer, int64_t slot, int64_t position) const;
     int64_t ring_pages(int64_t layer) const;
     int64_t pages_for(int64_t layer, int64_t end) const;
     void add_page(int64_t layer);

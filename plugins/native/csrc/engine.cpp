@@ -101,6 +101,37 @@ void Engine::free_slot(int32_t slot) {
     cache_.forget(slot);
 }
 
+void Engine::check_block(int32_t slot, int64_t start, int64_t end, const void *block, int64_t n_bytes) const {
+    if (slot < 0 || slot >= cache_.slots()) fail(PIO_E_CONTEXT, "slot %d is none of %d", slot, cache_.slots());
+    if (start < 0 || start >= end || end > cache_.context())
+        fail(PIO_E_CONTEXT, "there are no positions from %lld to below %lld in a context of %d tokens", (long long)start,
+             (long long)end, cache_.context());
+    const int64_t needed = (end - start) * cache_.token_bytes();
+    if (!block || n_bytes != needed)
+        fail(PIO_E_ARGUMENT, "a block of %lld tokens takes %lld bytes and not %lld", (long long)(end - start), (long long)needed,
+             (long long)n_bytes);
+}
+
+bool Engine::save(int32_t slot, int64_t start, int64_t end, void *block, int64_t n_bytes) const {
+    check_block(slot, start, end, block, n_bytes);
+    if (end > cache_.length(slot))
+        fail(PIO_E_CONTEXT, "slot %d holds %lld tokens, and not %lld", slot, (long long)cache_.length(slot), (long long)end);
+    if (!cache_.remembers(slot, start)) return false;
+    cache_.save(slot, start, end, (char *)block);
+    return true;
+}
+
+void Engine::restore(int32_t slot, int64_t start, int64_t end, const void *block, int64_t n_bytes) {
+    check_block(slot, start, end, block, n_bytes);
+    if (start > cache_.length(slot))
+        fail(PIO_E_CONTEXT, "slot %d holds %lld tokens, so position %lld leaves a gap", slot, (long long)cache_.length(slot),
+             (long long)start);
+    if (!cache_.can_rewind(slot, start))
+        fail(PIO_E_CONTEXT, "slot %d cannot go back to position %lld: its sliding window has moved on", slot, (long long)start);
+    reserve_cache({{slot, 0, end - start, start}});
+    cache_.restore(slot, start, end, (const char *)block);
+}
+
 int64_t Engine::read_buffer(int32_t buffer, float *out, int64_t out_values) const {
     if (buffer < 0 || (size_t)buffer >= buffers_.size()) fail(PIO_E_ARGUMENT, "buffer %d is none of %zu", buffer, buffers_.size());
     const Buffer &source = buffers_[(size_t)buffer];

@@ -35,6 +35,9 @@ public:
     void allocate(int32_t slots, int32_t context, int64_t cache_bytes);
     void step(const pio_batch &batch, float *logits, int64_t logit_values);
     void free_slot(int32_t slot);
+    // Returns whether a ring still had all of it.
+    bool save(int32_t slot, int64_t start, int64_t end, void *block, int64_t n_bytes) const;
+    void restore(int32_t slot, int64_t start, int64_t end, const void *block, int64_t n_bytes);
     int64_t read_buffer(int32_t buffer, float *out, int64_t out_values) const;
     pio_engine_stats stats() const;
 
@@ -68,6 +71,7 @@ private:
     int64_t between() override;
     void run_task(int64_t task, int thread) override;
 
+    void check_block(int32_t slot, int64_t start, int64_t end, const void *block, int64_t n_bytes) const;
     void reserve_cache(const std::vector<Span> &spans);
     std::vector<Span> check_batch(const pio_batch &batch, int64_t logit_values) const;
     void cut_piece(const pio_batch &batch, int64_t first, const std::vector<Span> &spans);

@@ -46,6 +46,18 @@ int32_t pio_engine_free_slot(pio_engine *engine, int32_t slot) {
     return inside(engine, [&](pio::Engine &e) { e.free_slot(slot); });
 }
 
+int32_t pio_engine_save(pio_engine *engine, int32_t slot, int64_t start, int64_t end, void *block, int64_t n_bytes,
+                        int32_t *is_saved) {
+    return inside(engine, [&](pio::Engine &e) {
+        if (!is_saved) pio::fail(PIO_E_ARGUMENT, "is_saved is null");
+        *is_saved = e.save(slot, start, end, block, n_bytes);
+    });
+}
+
+int32_t pio_engine_restore(pio_engine *engine, int32_t slot, int64_t start, int64_t end, const void *block, int64_t n_bytes) {
+    return inside(engine, [&](pio::Engine &e) { e.restore(slot, start, end, block, n_bytes); });
+}
+
 int32_t pio_engine_read_buffer(pio_engine *engine, int32_t buffer, float *out, int64_t out_values, int64_t *rows) {
     return inside(engine, [&](pio::Engine &e) {
         if (!rows) pio::fail(PIO_E_ARGUMENT, "rows is null");

@@ -28,7 +28,7 @@ extern "C" {
 
 /* Raised by one with every change of a struct, an enum value, a function or the packed layouts. The packed layouts are
  * the same for every ISA, so a file of packed weights is keyed by its source and this number alone. */
-#define PIO_ABI_VERSION 1
+#define PIO_ABI_VERSION 2
 
 typedef enum pio_code {
     PIO_OK = 0,
@@ -264,6 +264,18 @@ PIO_API int32_t pio_engine_step(pio_engine *engine, const pio_batch *batch, floa
 
 /* Forget a sequence; its pages are kept for others. */
 PIO_API int32_t pio_engine_free_slot(pio_engine *engine, int32_t slot);
+
+/* Copy the keys and values of positions [start, end) of a slot into `block`, n_bytes = (end - start) times what a token takes in
+ * all layers: 2 * kv_heads * C elements of the cache's type each. `is_saved` gets 0, and nothing is written, when the ring of a
+ * sliding layer has overwritten one of them. A block holds, by layer and by key head, keys and then values of all its tokens:
+ * values [tokens][C], keys [C][places] for each run of places within the same 16 of a sequence. So it means something only at
+ * the same positions, to an engine of the same layers and cache type. */
+PIO_API int32_t pio_engine_save(pio_engine *engine, int32_t slot, int64_t start, int64_t end, void *block, int64_t n_bytes,
+                                int32_t *is_saved);
+/* Copy a block back, into any slot that holds `start` tokens (or more, and is then rewound as by a step). Its length is `end`
+ * afterwards. Nothing is changed when the block is refused, or no memory is left for it (PIO_E_MEMORY). */
+PIO_API int32_t pio_engine_restore(pio_engine *engine, int32_t slot, int64_t start, int64_t end, const void *block,
+                                   int64_t n_bytes);
 
 /* Copy a buffer of the last step's last piece, float32 [rows, width] (for tests); `rows` gets the number of tokens of it. */
 PIO_API int32_t pio_engine_read_buffer(pio_engine *engine, int32_t buffer, float *out, int64_t out_values, int64_t *rows);

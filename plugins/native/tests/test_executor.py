@@ -6,7 +6,7 @@ import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -36,6 +36,9 @@ from .tiny import (
     load,
     relative_difference,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 EXACT_LOSS = 2e-3
 """Float32 weights lose what a KV cache in half precision loses: eleven bits, through three layers."""
@@ -179,6 +182,70 @@ def test_a_sequence_cannot_go_back_further_than_its_ring_reaches(build_long: Bui
     with pytest.raises(ValueError, match="cannot go back by 513 tokens, only by 512"):
         executor.step(batch_of([(0, 1500 - 513, [1])]))
     executor.step(batch_of([(0, 1500 - 512, [1])]))
+
+
+@pytest.mark.parametrize("length", [32, 256, 992, 1024, 1056, 1856])
+def test_blocks_that_are_restored_fill_a_ring_as_computing_them_does(build_long: BuildExecutor, length: int) -> None:
+    """A ring has 1024 places here: blocks go once around, and up to its pages' borders."""
+    executor = build_long()
+    assert isinstance(executor, NativeExecutor)
+    text = np.random.default_rng(length).integers(0, VOCAB, 1900).tolist()
+    blocks: list[NDArray[np.uint8] | None] = []
+    for start in range(0, 1900, 500):
+        executor.step(batch_of([(0, start, text[start : start + 500])], rows=[]))
+        for at in range(32 * len(blocks), min(start + 500, 1900) - 31, 32):
+            blocks.append(executor.save(0, at, at + 32))
+    assert executor.save(0, 0, 32) is None
+    executor.free(0)
+    expected = executor.step(batch_of([(0, 0, text)]))
+    for number, block in enumerate(blocks[: length // 32]):
+        assert block is not None
+        executor.restore(3, 32 * number, block)
+    rows = [executor.step(batch_of([(3, length, text[length : length + 1])]))]
+    rows.append(executor.step(batch_of([(3, length + 1, text[length + 1 :])])))
+    assert np.array_equal(np.concatenate(rows), expected[length:])
+    executor.free(3)
+    for number, block in enumerate(blocks[: length // 32]):
+        assert block is not None
+        executor.restore(3, 32 * number, block)
+    back = max(0, length - executor.max_rewind)
+    assert np.array_equal(executor.step(batch_of([(3, back, text[back:])])), expected[back:])
+
+
+@pytest.mark.parametrize("is_computed", [False, True])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, NativeMemoryError])
+def test_a_block_goes_over_a_step_that_was_interrupted_or_failed(
+    build_long: BuildExecutor, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], is_computed: bool
+) -> None:
+    executor, text = build_long(), [number % VOCAB for number in range(80)]
+    assert isinstance(executor, NativeExecutor)
+    executor.step(batch_of([(0, 0, text[:64])]))
+    blocks = [executor.save(0, start, start + 32) for start in (0, 32)]
+    expected = executor.step(batch_of([(0, 64, text[64:])]))
+    engine = executor.engine
+    assert engine is not None
+    real = engine.step, engine.restore
+
+    def broken(place: int) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            if is_computed and error is KeyboardInterrupt:
+                real[place](*arguments)
+            raise error("now")
+
+        return call
+
+    assert blocks[0] is not None
+    assert blocks[1] is not None
+    executor.restore(1, 0, blocks[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "step", broken(0))
+        patched.setattr(engine, "restore", broken(1))
+        with pytest.raises((KeyboardInterrupt, CacheFullError)):
+            executor.step(batch_of([(1, 32, [9] * 40)]))
+        with pytest.raises((KeyboardInterrupt, CacheFullError)):
+            executor.restore(1, 32, blocks[0])
+    executor.restore(1, 32, blocks[1])
+    assert np.array_equal(executor.step(batch_of([(1, 64, text[64:])])), expected)
 
 
 @pytest.fixture

@@ -67,6 +67,65 @@ def test_a_step_for_which_there_is_no_memory_changes_nothing() -> None:
     run(engine, (1, 0, 300))  # the pages that the refused step had taken are free again
 
 
+def test_a_block_for_which_there_is_no_memory_changes_nothing() -> None:
+    engine, other = attention_engine(), attention_engine()
+    engine.allocate(2, 1 << 20, cache_bytes=9 * PAGE)
+    for each in (engine, other):
+        run(each, (0, 0, 600))
+    block = engine.save(0, 344, 600)
+    assert block is not None
+    assert engine.stats()["cache_bytes"] == 6 * PAGE
+    engine.restore(0, 600, 601, block[: engine.token_bytes])  # what it says does not matter here
+    run(engine, (0, 600, 1))
+    run(engine, (1, 0, 10))
+    before = engine.stats()["cache_bytes"]
+    for slot, start in ((0, 601), (1, 10)):  # one page of two is left for the one, and a second page for the other
+        with pytest.raises(NativeMemoryError, match="keys and values fill"):
+            engine.restore(slot, start, start + 1000, np.resize(block, 1000 * engine.token_bytes))
+    assert engine.stats()["cache_bytes"] <= 9 * PAGE
+    assert before == 8 * PAGE
+    engine.restore(1, 10, 256, np.resize(block, 246 * engine.token_bytes))  # the page it has
+    run(other, (0, 600, 1))
+    assert np.array_equal(run(engine, (0, 601, 1)), run(other, (0, 601, 1)))
+
+
+def test_an_executor_says_that_no_memory_is_left_for_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = builder(tmp_path, "F32")()
+    page_bytes = executor.cache_bytes([1])
+    free = Memory(total=10 * page_bytes, available=int(1.5 * page_bytes / executor_module.CACHE_SHARE))
+    monkeypatch.setattr(executor_module, "machine_memory", lambda: free)
+    executor.allocate(2, 64)
+    executor.step(TokenBatch.of_sequence([1, 2]))
+    block = executor.save(0, 0, 2)
+    assert block is not None
+    with pytest.raises(CacheFullError, match="no memory is left for the KV cache"):
+        executor.restore(1, 0, block)
+    executor.free(0)
+    executor.restore(1, 0, block)
+    expected = executor.step(TokenBatch.of_sequence([3], start=2, slot=1))
+    executor.free(1)
+    assert np.array_equal(executor.step(TokenBatch.of_sequence([1, 2, 3]))[2:], expected)
+
+
+@pytest.mark.parametrize("cache_type", CacheType)
+@pytest.mark.parametrize("start", [0, 1, 15, 16, 240, 255, 256, 500])
+@pytest.mark.parametrize("count", [1, 5, 16, 17, 256, 300])
+def test_keys_and_values_of_any_positions_are_copied(cache_type: CacheType, start: int, count: int) -> None:
+    engine, end = attention_engine(slots=3, cache_type=cache_type), start + count
+    for begin, stop in ((0, start), (start, end)):
+        if begin == stop:
+            continue
+        run(engine, (0, begin, stop - begin))
+        block = engine.save(0, begin, stop)
+        assert block is not None
+        engine.restore(1, begin, stop, block)
+    again = engine.save(1, start, end)
+    assert block is not None
+    assert again is not None
+    assert np.array_equal(again, block)
+    assert np.array_equal(run(engine, (1, end, 8)), run(engine, (0, end, 8)))
+
+
 @pytest.mark.parametrize("cache_type", CacheType)
 @pytest.mark.parametrize("lengths", [[1], [256], [257], [0, 512, 1], [576, 577, 767, 768, 769], [5000, 3, 0, 1024]])
 def test_what_sequences_take_is_known_before(cache_type: CacheType, lengths: list[int]) -> None:

@@ -106,6 +106,7 @@ def test_null_is_refused_wherever_a_pointer_is_wanted() -> None:
         ("pio_engine_create", None, None, None),
         ("pio_engine_allocate", None, 1, 1, 0), ("pio_engine_step", None, None, None, 0),
         ("pio_engine_free_slot", None, 0), ("pio_engine_read_buffer", None, 0, None, 0, None),
+        ("pio_engine_save", None, 0, 0, 1, None, 0, None), ("pio_engine_restore", None, 0, 0, 1, None, 0),
         ("pio_engine_get_stats", None, ctypes.byref(EngineStats())),
     ):  # fmt: skip
         assert code_of(str(name), *arguments) == Code.E_ARGUMENT, name
@@ -389,6 +390,32 @@ def test_a_slot_or_buffer_of_any_number(small: Engine, slot: int, buffer: int, v
     assert (guard == GUARD).all()
     assert code == Code.E_ARGUMENT or 0 <= buffer < len(small._widths)
     assert code != Code.OK or rows.value * small._widths[buffer] <= values
+
+
+@given(data=st.data())
+@EXAMPLES
+def test_blocks_of_any_numbers_are_refused_or_copied(small: Engine, data: st.DataObject) -> None:
+    expected = answer(small)
+    tokens = np.arange(40, dtype=np.int64) % 7
+    small.step(tokens, np.full(40, 2), np.arange(40), np.zeros(0, np.int64))
+    start, count = data.draw(st.integers(0, 39)), data.draw(st.integers(1, 40))
+    numbers: dict[str, int] = {"slot": 2, "start": start, "end": start + count, "bytes": count * small.token_bytes}
+    for name in data.draw(st.lists(st.sampled_from(sorted(numbers)), max_size=2)):
+        numbers[name] = data.draw(INT32 if name == "slot" else INT64)
+    block, guard = guarded(count * small.token_bytes)
+    numbers["bytes"] = min(numbers["bytes"], block.size)
+    address = data.draw(st.sampled_from([block.ctypes.data] * 5 + [None]))
+    slot, start, end, n_bytes = numbers.values()
+    is_saved = ctypes.c_int32(-1)
+    code = code_of("pio_engine_save", small._engine, slot, start, end, address, n_bytes, ctypes.byref(is_saved))
+    assert (guard == GUARD).all()
+    is_possible = slot == 2 and 0 <= start < end <= 40 and n_bytes == (end - start) * small.token_bytes and address
+    assert (code == Code.OK) == bool(is_possible)
+    assert code == Code.OK or (is_saved.value == -1 and not block.any())
+    slot = data.draw(st.sampled_from([slot, slot, 0, 1]))
+    code = code_of("pio_engine_restore", small._engine, slot, start, end, address, n_bytes)
+    assert code != Code.OK or (0 <= slot < 3 and 0 <= start < end <= 600 and (start <= 40 if slot == 2 else not start))
+    assert np.array_equal(answer(small), expected)
 
 
 def test_a_step_before_there_is_room_is_refused() -> None:

@@ -168,6 +168,32 @@ def test_fitting_keeps_what_is_needed_and_drops_a_long_sequence_that_has_ended()
     remembered.put([(0, 1), (2, 5)])
 
 
+@pytest.mark.parametrize("cache", [full(), rolling(5), rolling(100)], ids=["full", "short", "long"])
+@pytest.mark.parametrize("lengths", [[1], [4, 1, 7], [20, 1, 40, 3], [21, 21, 21], [200, 22]])
+def test_what_is_read_from_one_slot_and_written_to_another_is_seen_there(cache, lengths):
+    cache.clear()
+    remembered, start = Remembered(cache), 0
+    for length in lengths:
+        remembered.put([(2, length)])
+        kept = length if cache.remembers(start, start + length) else 1
+        tokens = cache.read(2, start + length - kept, start + length)
+        assert tokens.shape == (2, HEADS, kept, WIDTH)
+        assert torch.equal(tokens, remembered.past[2][:, :, start + length - kept :])
+        cache.write(0, start, remembered.past[2][:, :, start:])
+        start += length
+    remembered.past[0], remembered.longest[0] = remembered.past[2], start
+    remembered.put([(0, 1), (2, 2)])
+    remembered.put([(0, 30)])
+
+
+@pytest.mark.parametrize(("window", "ring"), [(5, 5 + MAX_REWIND), (None, 1000)])
+def test_a_cache_remembers_as_many_tokens_as_it_has_places(window, ring):
+    cache = full() if window is None else rolling(window)
+    assert cache.remembers(0, ring)
+    assert cache.remembers(0, ring + 1) == (window is None)
+    assert cache.remembers(1, ring + 1)
+
+
 def test_a_rolling_cache_never_takes_more_than_its_window_and_what_may_be_taken_back():
     cache = rolling(40, limit=5000)
     remembered = Remembered(cache)

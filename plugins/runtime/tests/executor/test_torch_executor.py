@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from inference_pio.errors import InvalidOptionError
+from inference_pio.errors import CacheFullError, InvalidOptionError
 from inference_pio.runtime.testing.executor_contract import ExecutorContract, batch_of, single_pass
 from inference_pio.runtime.torch_executor import IDLE_BYTES, TorchExecutor, choose_dtype, open_device
 
@@ -87,6 +87,38 @@ def test_caches_take_what_was_said_of_the_sequences_that_ran_and_no_more(seed, m
             lengths[slot] = 0
         taken = sum(cache.n_bytes for cache in executor.caches)
         assert executor.cache_bytes(lengths) <= taken <= most
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_saves_half_the_bytes_and_restores_the_same_bits(build_executor, dtype):
+    half, exact = build_executor(dtype=dtype), build_executor()
+    rows = []
+    for executor in (half, exact):
+        executor.step(batch_of([(0, 0, list(range(16)))]))
+    block = half.save(0, 8, 16)
+    assert 2 * block.size == exact.save(0, 8, 16).size == 8 * len(WINDOWS) * 2 * KEY_HEADS * HEAD * 4
+    half.restore(1, 0, half.save(0, 0, 8))
+    half.restore(1, 8, block)
+    for slot in (0, 1):
+        rows.append(half.step(batch_of([(slot, 16, [3, 5])])))
+    assert np.array_equal(*rows)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("DefaultCPUAllocator: can't allocate memory"), KeyboardInterrupt()])
+def test_a_block_that_could_not_be_restored_counts_no_token(build_executor, monkeypatch, error):
+    executor = build_executor()
+    expected = executor.step(batch_of([(0, 0, [1, 2, 3])]))
+    block = executor.save(0, 0, 2)
+
+    def broken(*arguments):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(executor.caches[2]), "write", broken)
+        with pytest.raises(CacheFullError if isinstance(error, RuntimeError) else KeyboardInterrupt):
+            executor.restore(1, 0, block)
+    executor.restore(1, 0, block)
+    assert np.abs(executor.step(batch_of([(1, 2, [3])])) - expected[2:]).max() < TOLERANCE
 
 
 def test_small_caches_stay_for_the_next_turn(build_executor):

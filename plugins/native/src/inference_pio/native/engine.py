@@ -144,6 +144,34 @@ class Engine:
         """Forget the sequence in a slot."""
         self._call("pio_engine_free_slot", slot)
 
+    @property
+    def token_bytes(self) -> int:
+        """Bytes of one token's keys and values in all layers: what each takes in a block."""
+        return sum(self._place_bytes(heads, width) for heads, width, _ in self._layers)
+
+    def save(self, slot: int, start: int, end: int) -> NDArray[np.uint8] | None:
+        """Return a copy of the keys and values of positions ``start`` to ``end - 1``; ``pio_native.h`` says its layout.
+
+        ``None`` when the ring of a sliding layer has overwritten one of them.
+
+        Raises:
+            NativeArgumentError: The slot does not hold these positions.
+        """
+        block, is_saved = np.empty(max(0, end - start) * self.token_bytes, np.uint8), ctypes.c_int32()
+        self._call("pio_engine_save", slot, start, end, block.ctypes.data, block.size, ctypes.byref(is_saved))
+        return block if is_saved.value else None
+
+    def restore(self, slot: int, start: int, end: int, block: NDArray[np.uint8]) -> None:
+        """Copy a block to positions ``start`` to ``end - 1`` of a slot, whose length is ``end`` afterwards.
+
+        Raises:
+            NativeArgumentError: The block is not that long, the slot does not reach ``start``, or ``end`` is outside
+                the context.
+            NativeMemoryError: There is no memory for it; nothing has changed.
+        """
+        block = np.ascontiguousarray(block)
+        self._call("pio_engine_restore", slot, start, end, block.ctypes.data, block.nbytes)
+
     def read_buffer(self, buffer: int, max_rows: int) -> NDArray[np.float32]:
         """Return a buffer after the last step, (rows of its last piece, width); for tests."""
         width = self._widths[buffer] if 0 <= buffer < len(self._widths) else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from inference_pio.errors import CacheFullError, NotLoadedError
@@ -12,7 +13,7 @@ from .errors import NativeError, NativeMemoryError
 from .structures import Isa
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -31,7 +32,10 @@ ends."""
 
 
 class NativeExecutor:
-    """Computes batches in one call each; implements ``Executor``.
+    """Computes batches in one call each; implements ``Executor``, ``SavesCache`` and ``CountsReads``.
+
+    A block is what ``pio_engine_save`` writes: by layer and key head, in half precision, keys in the order in which the
+    cache has them, then values. A sliding layer keeps the last ``max_tokens`` tokens and its window at least.
 
     Args:
         engine: With its program and weights.
@@ -58,10 +62,28 @@ class NativeExecutor:
     def step(self, batch: TokenBatch) -> NDArray[np.float32]:
         """See ``Executor``."""
         engine = self._engine()
-        lengths, longest = self.sequences.lengths.copy(), self.sequences.longest.copy()
-        self.sequences.advance(batch)
-        try:
+        with self._taken_back_on_failure():
+            self.sequences.advance(batch)
             return engine.step(batch.tokens, batch.slots, batch.positions, batch.logit_rows)
+
+    def save(self, slot: int, start: int, end: int) -> NDArray[np.uint8] | None:
+        """See ``SavesCache``."""
+        engine = self._engine()
+        self.sequences.check_held(slot, start, end)
+        return engine.save(slot, start, end)
+
+    def restore(self, slot: int, start: int, block: NDArray[np.uint8]) -> None:
+        """See ``SavesCache``."""
+        engine = self._engine()
+        with self._taken_back_on_failure():
+            end = self.sequences.append_block(slot, start, block, engine.token_bytes)
+            engine.restore(slot, start, end, block)
+
+    @contextmanager
+    def _taken_back_on_failure(self) -> Iterator[None]:
+        lengths, longest = self.sequences.lengths.copy(), self.sequences.longest.copy()
+        try:
+            yield
         except NativeError as error:  # nothing was computed
             self.sequences.lengths[:], self.sequences.longest[:] = lengths, longest
             if isinstance(error, NativeMemoryError):

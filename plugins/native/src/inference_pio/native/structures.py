@@ -6,7 +6,7 @@ import ctypes
 from ctypes import POINTER, c_char_p, c_float, c_int32, c_int64, c_void_p
 from enum import IntEnum
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 BLOCK_ROWS = 16
 GROUP = 32
 ALIGNMENT = 64
@@ -231,6 +231,8 @@ FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "pio_engine_allocate": (c_int32, (_engine, c_int32, c_int32, c_int64)),
     "pio_engine_step": (c_int32, (_engine, POINTER(Batch), c_void_p, c_int64)),
     "pio_engine_free_slot": (c_int32, (_engine, c_int32)),
+    "pio_engine_save": (c_int32, (_engine, c_int32, c_int64, c_int64, c_void_p, c_int64, POINTER(c_int32))),
+    "pio_engine_restore": (c_int32, (_engine, c_int32, c_int64, c_int64, c_void_p, c_int64)),
     "pio_engine_read_buffer": (c_int32, (_engine, c_int32, c_void_p, c_int64, POINTER(c_int64))),
     "pio_engine_get_stats": (c_int32, (_engine, POINTER(EngineStats))),
 }

@@ -51,23 +51,56 @@ class SequenceLengths:
             CacheFullError: A position lies outside the context, or a slot outside the slots; nothing was counted.
             ValueError: A sequence does not go on where it ends, or goes back too far; nothing was counted.
         """
-        lowest, highest = int(batch.slots.min()), int(batch.slots.max())
-        if lowest < 0 or highest >= len(self.lengths):
-            wrong = lowest if lowest < 0 else highest
-            raise CacheFullError(f"slot {wrong} is not among the {len(self.lengths)} allocated ones")
-        if batch.positions.max() >= self.context:
-            raise CacheFullError(f"position {batch.positions.max()} is outside the context of {self.context} tokens")
+        self._check_slot(int(batch.slots.min()))
+        self._check_slot(int(batch.slots.max()))
+        self._check_position(int(batch.positions.max()))
         starts, lengths = batch.spans
         slots, firsts = batch.slots[starts], batch.positions[starts]
         expected = np.repeat(firsts - starts, lengths) + np.arange(len(batch.slots))
         is_torn = len(set(slots.tolist())) != len(slots) or not np.array_equal(batch.positions, expected)
         if is_torn or np.any(firsts > self.lengths[slots]) or firsts.min() < 0:
             raise ValueError("a slot's tokens must stand together and continue its sequence without a gap")
-        back = self.longest[slots] - firsts
-        if back.max() > self.max_rewind:
-            raise ValueError(f"a sequence cannot go back by {back.max()} tokens, only by {self.max_rewind}")
+        self._check_rewind(int((self.longest[slots] - firsts).max()))
         self.lengths[slots] = firsts + lengths
         self.longest[slots] = np.maximum(self.longest[slots], self.lengths[slots])
+
+    def check_held(self, slot: int, start: int, end: int) -> None:
+        """Check that a sequence holds positions ``start`` to ``end - 1``, at least one.
+
+        Raises:
+            CacheFullError: The slot is outside the slots.
+            ValueError: It does not hold them.
+        """
+        self._check_slot(slot)
+        if not 0 <= start < end <= self.lengths[slot]:
+            raise ValueError(f"slot {slot} holds {self.lengths[slot]} tokens, and no positions {start} to {end - 1}")
+
+    def append_block(self, slot: int, start: int, block: NDArray[np.uint8], token_bytes: int) -> int:
+        """Check that a saved block goes on where a sequence ends, count its tokens, and return the new length.
+
+        Args:
+            slot: Of the sequence.
+            start: Position of the first token of the block.
+            block: See ``SavesCache``.
+            token_bytes: Of every token in a block.
+
+        Raises:
+            CacheFullError: It reaches beyond the context, or the slot is outside the slots; nothing was counted.
+            ValueError: It is no block, or the sequence does not end at ``start``; nothing was counted.
+        """
+        self._check_slot(slot)
+        if block.dtype != np.uint8 or block.ndim != 1 or not block.size or block.size % token_bytes:
+            raise ValueError(
+                f"a block is a vector of uint8, {token_bytes} for each token; {block.dtype} {block.shape} is none"
+            )
+        if start != self.lengths[slot]:
+            raise ValueError(f"slot {slot} holds {self.lengths[slot]} tokens: no block can be put at position {start}")
+        end = start + block.size // token_bytes
+        self._check_position(end - 1)
+        self._check_rewind(int(self.longest[slot]) - start)
+        self.lengths[slot] = end
+        self.longest[slot] = max(self.longest[slot], end)
+        return end
 
     def forget(self, slot: int) -> int:
         """Empty a slot and return the most tokens it has held; a slot that does not exist holds none."""
@@ -76,3 +109,15 @@ class SequenceLengths:
         held = int(self.longest[slot])
         self.lengths[slot] = self.longest[slot] = 0
         return held
+
+    def _check_slot(self, slot: int) -> None:
+        if not 0 <= slot < len(self.lengths):
+            raise CacheFullError(f"slot {slot} is not among the {len(self.lengths)} allocated ones")
+
+    def _check_position(self, position: int) -> None:
+        if position >= self.context:
+            raise CacheFullError(f"position {position} is outside the context of {self.context} tokens")
+
+    def _check_rewind(self, tokens: int) -> None:
+        if tokens > self.max_rewind:
+            raise ValueError(f"a sequence cannot go back by {tokens} tokens, only by {self.max_rewind}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from inference_pio.cores import usable_cores
-from inference_pio.errors import InvalidOptionError, NotLoadedError
+from inference_pio.errors import CacheFullError, InvalidOptionError, NotLoadedError
 
 from .sequence_lengths import MAX_REWIND, SequenceLengths
 from .step import Step
@@ -16,7 +17,6 @@ from .step import Step
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from .batch import TokenBatch
@@ -68,7 +68,10 @@ def open_device(name: str) -> torch.device:
 
 
 class TorchExecutor:
-    """Runs a ``Decoder`` on batches of tokens; implements ``Executor``.
+    """Runs a ``Decoder`` on batches of tokens; implements ``Executor``, ``SavesCache`` and ``CountsReads``.
+
+    A block holds for each layer keys, then values, (K, T, C) each, in the dtype of the executor. A sliding layer keeps
+    the last ``ring_places(window)`` tokens.
 
     Args:
         model: Weights in place, on the device and in the dtype to compute in.
@@ -108,6 +111,40 @@ class TorchExecutor:
         logits = model(Step(batch, device=self.device, dtype=self.dtype), self.caches, rows)
         result: NDArray[np.float32] = logits.float().cpu().numpy()
         return result
+
+    @torch.inference_mode()
+    def save(self, slot: int, start: int, end: int) -> NDArray[np.uint8] | None:
+        """See ``SavesCache``."""
+        self._model()
+        self.sequences.check_held(slot, start, end)
+        longest = int(self.sequences.longest[slot])
+        if not all(cache.remembers(start, longest) for cache in self.caches):
+            return None
+        layers = [cache.read(slot, start, end).view(torch.uint8).flatten() for cache in self.caches]
+        block: NDArray[np.uint8] = torch.cat(layers).cpu().numpy()
+        return block
+
+    @torch.inference_mode()
+    def restore(self, slot: int, start: int, block: NDArray[np.uint8]) -> None:
+        """See ``SavesCache``."""
+        self._model()
+        length = self.sequences.lengths[slot : slot + 1].copy()
+        token_bytes = sum(cache.token_bytes for cache in self.caches)
+        tokens = self.sequences.append_block(slot, start, block, token_bytes) - start
+        try:
+            self._fit()
+            data = torch.from_numpy(np.require(block, requirements=("C", "A", "W"))).to(self.device)
+            parts = data.split([cache.token_bytes * tokens for cache in self.caches])
+            for cache, part in zip(self.caches, parts, strict=True):
+                _, heads, _, width = cache.keys.shape
+                cache.write(slot, start, part.view(self.dtype).view(2, heads, tokens, width))
+        except BaseException as error:  # or interrupted: what was written lies behind the sequence's end
+            self.sequences.lengths[slot] = length[0]
+            if isinstance(error, RuntimeError | MemoryError):  # torch raises the one and subclasses of it
+                raise CacheFullError(
+                    f"no memory is left for the KV cache: {error}. A smaller --context or fewer requests at once help"
+                ) from error
+            raise
 
     @torch.inference_mode()  # as in ``step``, whose tensors may not be changed outside of it
     def free(self, slot: int) -> None:

@@ -49,16 +49,14 @@ class LayerCache(ABC):
 
     def bytes_read(self, context: int) -> int:
         """Bytes that a token of one sequence attends to after ``context`` tokens."""
-        _, heads, _, width = self.keys.shape
-        return 2 * heads * width * self.keys.itemsize * min(context, self.window or context)
+        return self.token_bytes * min(context, self.window or context)
 
     def bytes_for(self, slots: int, places: int) -> int:
         """Bytes that keys and values take in a cache with room for ``slots`` slots of ``places`` tokens and no more."""
         if not slots:
             return 0
-        _, heads, _, width = self.keys.shape
         n, p = self._rounded(slots, places)
-        return 2 * n * heads * p * width * self.keys.itemsize
+        return n * p * self.token_bytes
 
     def reserve(self, slots: int, places: int) -> None:
         """Make room for ``slots`` slots of ``places`` tokens, keeping what is cached."""
@@ -97,6 +95,32 @@ class LayerCache(ABC):
             return new
 
         self.keys, self.values = resized(self.keys), resized(self.values)
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes of one token's key and value."""
+        _, heads, _, width = self.keys.shape
+        return 2 * heads * width * self.keys.itemsize
+
+    def remembers(self, position: int, longest: int) -> bool:
+        """Whether a sequence that has been ``longest`` tokens long still has the one at ``position``."""
+        return True
+
+    def read(self, slot: int, start: int, end: int) -> Tensor:
+        """Copy the keys and values of positions ``start`` to ``end - 1``, (2, K, T, C)."""
+        places = self._places(start, end)
+        return torch.stack((self.keys[slot, :, places], self.values[slot, :, places]))
+
+    def write(self, slot: int, start: int, tokens: Tensor) -> None:
+        """Put keys and values that were read, (2, K, T, C), to positions from ``start`` on."""
+        end = start + tokens.shape[2]
+        self.reserve(slot + 1, end)
+        places = self._places(start, end)
+        self.keys[slot, :, places], self.values[slot, :, places] = tokens[0], tokens[1]
+
+    @abstractmethod
+    def _places(self, start: int, end: int) -> slice | Tensor:
+        """Return where positions ``start`` to ``end - 1`` lie in a slot."""
 
     def forget(self, slot: int, tokens: int) -> None:
         """Overwrite the ``tokens`` places that a sequence took with zeros.
@@ -164,6 +188,9 @@ class FullCache(LayerCache):
         self.values[chunk.slot, :, chunk.start : end] = values
         return self.keys[chunk.slot, :, :end], self.values[chunk.slot, :, :end]
 
+    def _places(self, start: int, end: int) -> slice:
+        return slice(start, end)
+
 
 class RollingCache(LayerCache):
     """Remembers the last W + ``MAX_REWIND`` tokens in a ring: place = position modulo its length.
@@ -200,6 +227,18 @@ class RollingCache(LayerCache):
         self.keys[chunk.slot, :, places] = keys[:, -kept:]
         self.values[chunk.slot, :, places] = values[:, -kept:]
         return seen_keys, seen_values
+
+    def remembers(self, position: int, longest: int) -> bool:
+        """See ``LayerCache``."""
+        return position >= longest - self.places
+
+    def write(self, slot: int, start: int, tokens: Tensor) -> None:
+        """See ``LayerCache``; only the last places are kept."""
+        passed = max(0, tokens.shape[2] - self.places)
+        super().write(slot, start + passed, tokens[:, :, passed:])
+
+    def _places(self, start: int, end: int) -> Tensor:
+        return torch.arange(start, end, device=self.keys.device) % self.places
 
 
 def _power_of_two(count: int) -> int:
