@@ -76,7 +76,7 @@ class Scheduler:
         self.max_guesses, self.prompt_rows = min(max_guesses, GUESSING_TOKENS), prompt_rows
         self.budget = budget or CacheBudget(lambda lengths: 0, None, sys.maxsize)
         self.prefixes = prefixes
-        self.waiting = waiting or WaitingQueue()
+        self.waiting = WaitingQueue() if waiting is None else waiting  # an empty one is false
         self.running: list[Sequence] = []
         """In order of arrival, as are those who wait."""
         self.preemptions = 0
@@ -85,6 +85,7 @@ class Scheduler:
         self._free_slot = free
         self._spans: list[tuple[Sequence, int]] = []
         self._is_held = False  # let nobody in before somebody has left
+        self._has_changed = False  # who runs, since memory was counted
 
     @property
     def has_work(self) -> bool:
@@ -127,6 +128,9 @@ class Scheduler:
         """
         self._make_room()
         self._admit()
+        if self._has_changed:
+            self.budget.count(self.running)
+            self._has_changed = False
         spans: list[tuple[Sequence, int]] = []
         prompts: list[Sequence] = []
         for sequence in self.running:
@@ -184,7 +188,6 @@ class Scheduler:
     def _admit(self) -> None:
         if not self.waiting or not self._free or (self._is_held and self.running):
             return
-        before = len(self.running)
         while self.waiting and self._free:
             sequence = self.waiting.first
             self.budget.reserve(sequence)
@@ -194,8 +197,7 @@ class Scheduler:
             sequence.slot = heapq.heappop(self._free)
             self.running.append(sequence)
             self.waiting.remove(sequence)
-        if len(self.running) > before:
-            self.budget.count(self.running)
+            self._has_changed = True
 
     def _is_alone(self) -> bool:
         """Whether one sequence has the memory for itself. In a higher slot it may need more than in the first one."""
@@ -214,6 +216,7 @@ class Scheduler:
         self.running.remove(sequence)
         heapq.heappush(self._free, slot)
         sequence.slot, sequence.reserved = -1, 0
+        self._has_changed = True
         self._free_slot(slot)
 
     def _restore(self, prompts: list[Sequence], most: float) -> set[Key]:
