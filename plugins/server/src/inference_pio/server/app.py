@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +20,7 @@ from .front import Front
 from .key_check import KeyCheck
 from .lifecycle import Lifecycle
 from .metrics import ServerMetrics
+from .openapi import build_document
 from .options import ServerOptions
 from .state_routes import state_routes
 
@@ -52,10 +54,11 @@ def create_app(
     # No pages of documentation: FastAPI's load their scripts from foreign hosts.
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.metrics = metrics
+    document = build_document(endpoints, version=version("inference-pio-server"), has_keys=bool(options.keys))
     for endpoint in endpoints:
         answer = EndpointRoute(endpoint, pool, options, slots, metrics, lifecycle)
         app.router.routes.append(Route(endpoint.path, answer, methods=["POST"]))
-    app.router.routes += [*state_routes(pool, metrics, lifecycle), *page]
+    app.router.routes += [*state_routes(pool, metrics, lifecycle, document), *page]
     app.add_exception_handler(HTTPException, _unknown)
     # The last one added is the first that a request passes.
     app.add_middleware(KeyCheck, keys=options.keys)

@@ -15,17 +15,19 @@ from inference_pio.memory import GIGABYTE
 from inference_pio.records import PluginRecord
 from inference_pio.weights_choice import weights_entry
 
+from .embedding_model import EmbeddingModel
 from .model_pool import Offer
 from .threaded_model import ThreadedModel
 
 if TYPE_CHECKING:
     from inference_pio.host import Host
-    from inference_pio.interfaces import ModelPlugin, TextModelPlugin
+    from inference_pio.interfaces import EmbeddingModelPlugin, ModelPlugin, TextModelPlugin
 
     from .served_model import ServedModel
 
 logger = logging.getLogger(__name__)
 
+_EMBEDDING_MEMBERS = ("embed", "embedding_width")
 _TEXT_MEMBERS = ("tokenize", "stream", "stream_chat", "has_chat_template")
 
 
@@ -120,11 +122,13 @@ def serve_plugin(plugin: ModelPlugin, limits: EngineLimits) -> ServedModel:
         UsageError: It neither generates text nor offers embeddings; it is cleaned up.
     """
     kind: Any = type(plugin)
+    waiting = {} if limits.max_waiting is None else {"max_waiting": limits.max_waiting}
     if all(hasattr(kind, member) for member in _TEXT_MEMBERS):
-        waiting = {} if limits.max_waiting is None else {"max_waiting": limits.max_waiting}
         return ThreadedModel(cast("TextModelPlugin", plugin), **waiting)
+    if all(hasattr(kind, member) for member in _EMBEDDING_MEMBERS):
+        return EmbeddingModel(cast("EmbeddingModelPlugin", plugin), **waiting)
     plugin.cleanup()
-    raise UsageError(f"plugin {plugin.name!r} does not generate text. See: inference-pio info {plugin.name}")
+    raise UsageError(f"plugin {plugin.name!r} neither generates nor embeds text. See: inference-pio info {plugin.name}")
 
 
 class LoggedProgress:

@@ -1,8 +1,8 @@
-"""``/health``, ``/metrics``, ``/v1/models``: how the server is, and what it has."""
+"""``/health``, ``/metrics``, ``/v1/models``, ``/openapi.json``: how the server is, what it has and what it takes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from starlette.responses import Response
@@ -56,8 +56,18 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["ok", "loading", "stopping", "dead"]
 
 
-def state_routes(pool: ModelPool, metrics: ServerMetrics, lifecycle: Lifecycle) -> list[Route]:
-    """Return the routes."""
+def state_routes(
+    pool: ModelPool, metrics: ServerMetrics, lifecycle: Lifecycle, document: dict[str, Any]
+) -> list[Route]:
+    """Return the routes.
+
+    Args:
+        pool: Whose models are told.
+        metrics: What ``/metrics`` tells.
+        lifecycle: Whether the server is ready and whether it stops.
+        document: What ``/openapi.json`` tells.
+    """
+    openapi = msgspec.json.encode(document)
 
     async def live(request: Request) -> Response:
         return _health("dead" if _any_dead(pool) else "ok")
@@ -72,6 +82,9 @@ def state_routes(pool: ModelPool, metrics: ServerMetrics, lifecycle: Lifecycle) 
     async def figures(request: Request) -> Response:
         return Response(metrics.render(), headers={"content-type": CONTENT_TYPE})
 
+    async def described(request: Request) -> Response:
+        return Response(openapi, media_type="application/json")
+
     async def models(request: Request) -> Response:
         return _json(ModelList(data=[card_of(place) for place in pool.places.values()]))
 
@@ -83,6 +96,7 @@ def state_routes(pool: ModelPool, metrics: ServerMetrics, lifecycle: Lifecycle) 
         "/health/live": live,
         "/health/ready": ready,
         "/metrics": figures,
+        "/openapi.json": described,
         "/v1/models": models,
         "/v1/models/{model}": model,
     }
