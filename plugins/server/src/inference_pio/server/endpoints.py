@@ -8,6 +8,14 @@ from .chat import ChatCompletions
 from .completions import Completions
 from .embeddings import Embeddings
 from .endpoint import Endpoint
+from .responses import Responses
 from .tokenizing import Detokenize, Tokenize
 
-ENDPOINTS: tuple[Endpoint[Any], ...] = (ChatCompletions(), Completions(), Embeddings(), Tokenize(), Detokenize())
+ENDPOINTS: tuple[Endpoint[Any], ...] = (
+    ChatCompletions(),
+    Completions(),
+    Responses(),
+    Embeddings(),
+    Tokenize(),
+    Detokenize(),
+)

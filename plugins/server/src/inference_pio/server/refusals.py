@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _TEXT_ONLY = "models here read and write text only"
+_NOTHING_KEPT = "the server keeps nothing between requests"
+_FUNCTIONS_ONLY = "tools are functions: type 'function'"
 _NO_CACHE_SETTINGS = "prompts that begin alike share their computation without being told; leave it out"
 
 FIELD_REASONS: Mapping[str, str] = {
@@ -18,6 +20,12 @@ FIELD_REASONS: Mapping[str, str] = {
     "reasoning": "models here have no levels of reasoning",
     "verbosity": "models here have no levels of verbosity; ask for a short or long answer in a message",
     "moderation": "the server has no moderation",
+    "previous_response_id": f"{_NOTHING_KEPT}; send the whole conversation as input",
+    "conversation": f"{_NOTHING_KEPT}; send the whole conversation as input",
+    "background": f"{_NOTHING_KEPT}; wait for the answer, or read it as a stream",
+    "include": "there is nothing more to include in answers",
+    "max_tool_calls": "the server calls no tools itself; the client does",
+    "truncation": "nothing is left out of a conversation in silence; shorten it yourself",
     "store": "the server keeps no answers; leave it out or set it to false",
     "service_tier": "there is one tier; leave it out or set it to 'auto' or 'default'",
     "prompt_cache_key": _NO_CACHE_SETTINGS,
@@ -39,7 +47,13 @@ VALUE_REASONS: Mapping[str, str] = {
     "input_audio": _TEXT_ONLY,
     "file": f"{_TEXT_ONLY}; put the file's text into a part of type 'text'",
     "input_file": f"{_TEXT_ONLY}; put the file's text into the message",
-    "custom": "tools are functions: type 'function'",
+    "item_reference": f"{_NOTHING_KEPT}; send the item itself",
+    "custom": _FUNCTIONS_ONLY,
+    "web_search": _FUNCTIONS_ONLY,
+    "file_search": _FUNCTIONS_ONLY,
+    "code_interpreter": _FUNCTIONS_ONLY,
+    "image_generation": _FUNCTIONS_ONLY,
+    "mcp": _FUNCTIONS_ONLY,
     "allowed_tools": "give only the tools that may be called as 'tools'",
     "function": "it is the old role of 'tool' messages; use that",
 }
