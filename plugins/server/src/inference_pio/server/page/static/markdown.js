@@ -45,7 +45,7 @@ const escape = (text) =>
 
 /** @param {any[]} tokens @returns {DocumentFragment} */
 function render(tokens) {
-  const fragment = purify.sanitize(markdown.parser(tokens), CLEAN);
+  const fragment = /** @type {any} */ (purify.sanitize(markdown.parser(tokens), CLEAN)); // a fragment, as CLEAN says
   for (const link of fragment.querySelectorAll("a")) {
     link.rel = "noopener noreferrer";
     link.target = "_blank";
@@ -104,7 +104,7 @@ export class MarkdownView {
     const tokens = blocksOf(source);
     // A reference at the end gives its address to links far above.
     if (isDone && Object.keys(tokens.links ?? {}).length) this.blocks.splice(0).forEach((block) => block.element.remove());
-    tokens.forEach((token, place) => {
+    tokens.forEach((/** @type {any} */ token, /** @type {number} */ place) => {
       if (this.blocks[place]?.raw === token.raw) return;
       const element = make("div", { class: "block" }, renderSafely(token));
       if (this.blocks[place]) this.blocks[place].element.replaceWith(element);

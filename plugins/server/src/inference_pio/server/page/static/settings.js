@@ -13,7 +13,7 @@ const FIELDS = ["system", "temperature", "top-p", "max-tokens", "seed"];
 
 export class Settings {
   constructor() {
-    let stored = {};
+    let stored = /** @type {Record<string, string>} */ ({});
     try {
       stored = JSON.parse(storage.getItem(STORED) ?? "{}");
     } catch {

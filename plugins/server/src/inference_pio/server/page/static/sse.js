@@ -5,14 +5,18 @@
  * @returns {AsyncGenerator<string>} The data of each event.
  */
 export async function* readEvents(body) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  const decoder = /** @type {ReadableWritablePair<string, Uint8Array>} */ (new TextDecoderStream());
+  const reader = body.pipeThrough(decoder).getReader();
   let rest = "";
   /** @type {string[]} */
   let data = [];
   try {
     for (;;) {
       const { value, done } = await reader.read();
-      if (done) return; // an event without its empty line is not whole, and is dropped as the standard says
+      if (done) {
+        if (rest === "\r" && data.length) yield data.join("\n"); // no "\n" follows that would belong to it
+        return; // an event without its empty line is not whole, and is dropped as the standard says
+      }
       const lines = (rest + value).split(/\r\n|\n|\r(?!$)/);
       rest = /** @type {string} */ (lines.pop());
       for (const line of lines) {
