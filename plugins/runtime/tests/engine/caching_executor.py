@@ -135,9 +135,9 @@ class CachingExecutor:
 
 
 class LoopingExecutor(CachingExecutor):
-    """Its answers depend on all places too, but mostly on the last one: it goes in circles, so guesses come true."""
+    """Its answers depend on all places too, but mostly go in a circle of three tokens, so that guesses come true."""
 
     def _answer(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
         row = super()._answer(places)
-        row[int(places[-1]) % 3] += 12
+        row[len(places) % 3] += 9
         return row

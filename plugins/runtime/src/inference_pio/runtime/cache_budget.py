@@ -49,9 +49,9 @@ class CacheBudget:
         self.longest = self._longest(context)
         """Most tokens of a sequence that has the budget for itself, in slot 0; at most the context."""
 
-    def reserve(self, sequence: Sequence) -> None:
-        """Set memory aside for what a sequence knows and a page more."""
-        sequence.reserved = min(len(sequence.tokens) + PAGE_TOKENS, sequence.end)
+    def reserve(self, sequence: Sequence, tokens: int) -> None:
+        """Set memory aside for so many tokens of a sequence and a page more, as far as it can get."""
+        sequence.reserved = min(tokens + PAGE_TOKENS, sequence.end)
 
     def count(self, running: SequenceOf[Sequence]) -> bool:
         """Add up what is set aside for the sequences that run, and return whether it fits."""

@@ -178,19 +178,23 @@ class Scheduler:
         """Set memory aside for those who grow; when there is none left, the last to arrive gives way."""
         has_grown = False
         for sequence in self.running:
-            ahead = self.max_guesses if sequence.lookup else 0
-            if sequence.reserved < len(sequence.tokens) + ahead and sequence.reserved < sequence.end:
-                self.budget.reserve(sequence)
+            needed = self._needed(sequence)
+            if sequence.reserved < needed and sequence.reserved < sequence.end:
+                self.budget.reserve(sequence, needed)
                 has_grown = True
         while has_grown and not self.budget.count(self.running) and not self._is_alone():
             self._preempt()
+
+    def _needed(self, sequence: Sequence) -> int:
+        """Tokens of a sequence that the next step can bring into the cache at most."""
+        return len(sequence.tokens) + (self.max_guesses if sequence.lookup else 0)
 
     def _admit(self) -> None:
         if not self.waiting or not self._free or (self._is_held and self.running):
             return
         while self.waiting and self._free:
             sequence = self.waiting.first
-            self.budget.reserve(sequence)
+            self.budget.reserve(sequence, self._needed(sequence))
             if self.running and not self.budget.has_room(self.running, self._free[0], sequence.reserved):
                 self._is_held = True  # what runs only grows, so there is no need to ask before somebody has left
                 break
