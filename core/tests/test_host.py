@@ -306,6 +306,14 @@ def test_load_hands_over_options_and_hooks(add: Callable[..., Path], host: HostO
     model.cleanup()
 
 
+def test_load_lets_a_model_be_prepared_before_its_weights_come(add: Callable[..., Path], host: HostOf) -> None:
+    add(source=LOADING)
+    seen = []
+    model = host().load("qwen3", prepare=lambda model: seen.append((model.name, hasattr(model, "got"))))
+    assert seen == [("qwen3", False)]
+    model.cleanup()
+
+
 def test_each_load_returns_a_model_of_its_own(add: Callable[..., Path], host: HostOf) -> None:
     add(source=LOADING)
     here = host()

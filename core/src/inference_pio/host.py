@@ -179,8 +179,21 @@ class Host:
             self._plugins[record.name] = plugin = self._first_load("model", record, load_plugin)
             return plugin
 
-    def load(self, name: str, options: LoadOptions | None = None, *, force: bool = False) -> ModelPlugin:
+    def load(
+        self,
+        name: str,
+        options: LoadOptions | None = None,
+        *,
+        force: bool = False,
+        prepare: Callable[[ModelPlugin], None] | None = None,
+    ) -> ModelPlugin:
         """Return a model that is ready to use. Each call returns an object of its own: two checkpoints can run at once.
+
+        Args:
+            name: Of the plugin.
+            options: How to load; default: ``LoadOptions()``.
+            force: Go on although there seems to be too little memory.
+            prepare: Gets the object before it loads its weights, for what it offers beyond ``LoadOptions``.
 
         Raises:
             InferencePioError: See ``plugin``; also everything about weights.
@@ -188,6 +201,8 @@ class Host:
         plugin = self._unused_plugin(name, force=force)
         started = time.perf_counter()
         try:
+            if prepare is not None:
+                prepare(plugin)
             plugin.load_model(options or LoadOptions(), self.hooks)
         except BaseException as error:
             _clean_up(plugin)

@@ -33,7 +33,7 @@ _TEXT_MEMBERS = ("tokenize", "stream", "stream_chat", "has_chat_template")
 
 @dataclass(frozen=True, kw_only=True)
 class EngineLimits:
-    """What each model's engine may take. ``None``: as the engine thinks fit.
+    """What each model's engine may take. ``None``: as the engine thinks fit; in a server a queue has an end.
 
     Attributes:
         max_running: Requests computed at once.
@@ -44,8 +44,8 @@ class EngineLimits:
     """
 
     max_running: int | None = None
-    max_waiting: int | None = None
-    max_waiting_tokens: int | None = None
+    max_waiting: int | None = 512
+    max_waiting_tokens: int | None = 1_000_000
     cache_bytes: int | None = None
     prefix_cache_bytes: int | None = None
 
@@ -103,7 +103,8 @@ def _offer(host: Host, record: PluginRecord, options: LoadOptions, limits: Engin
 
     def load() -> ServedModel:
         told = dataclasses.replace(options, progress=LoggedProgress(record.name))
-        return serve_plugin(host.load(record.name, told, force=force), limits)
+        plugin = host.load(record.name, told, force=force, prepare=lambda plugin: limit_engine(plugin, limits))
+        return serve_plugin(plugin, limits)
 
     return Offer(
         name=record.name,
@@ -115,6 +116,20 @@ def _offer(host: Host, record: PluginRecord, options: LoadOptions, limits: Engin
     )
 
 
+def limit_engine(plugin: ModelPlugin, limits: EngineLimits) -> None:
+    """Tell a plugin that has an engine of the runtime what that may take; before it is loaded."""
+    if not hasattr(plugin, "engine_options"):
+        return
+    given = {
+        "slots": limits.max_running,
+        "max_waiting": limits.max_waiting,
+        "max_waiting_tokens": limits.max_waiting_tokens,
+        "cache_bytes": limits.cache_bytes,
+        "prefix_cache_bytes": limits.prefix_cache_bytes,
+    }
+    plugin.engine_options = {name: value for name, value in given.items() if value is not None}
+
+
 def serve_plugin(plugin: ModelPlugin, limits: EngineLimits) -> ServedModel:
     """Make a loaded plugin ready for many requests.
 
@@ -122,6 +137,8 @@ def serve_plugin(plugin: ModelPlugin, limits: EngineLimits) -> ServedModel:
         UsageError: It neither generates text nor offers embeddings; it is cleaned up.
     """
     kind: Any = type(plugin)
+    if callable(getattr(kind, "open_service", None)):  # it has an engine of the runtime
+        return cast("ServedModel", cast("Any", plugin).open_service())
     waiting = {} if limits.max_waiting is None else {"max_waiting": limits.max_waiting}
     if all(hasattr(kind, member) for member in _TEXT_MEMBERS):
         return ThreadedModel(cast("TextModelPlugin", plugin), **waiting)

@@ -120,9 +120,29 @@ _COUNT = click.IntRange(min=1)
     section=PROTECTION,
     help="What runs may end within this time when the server stops. Default: 30.",
 )
-@option("--max-waiting", type=_COUNT, metavar="N", section=CAPACITY, help="Requests in a model's queue.")
-@option("--max-waiting-tokens", type=_COUNT, metavar="N", section=CAPACITY, help="Tokens of prompts in it.")
-@option("--max-running", type=_COUNT, metavar="N", section=CAPACITY, help="Requests that a model computes at once.")
+@option(
+    "--max-waiting",
+    type=_COUNT,
+    default=512,
+    metavar="N",
+    section=CAPACITY,
+    help="Requests in a model's queue. Default: 512.",
+)
+@option(
+    "--max-waiting-tokens",
+    type=_COUNT,
+    default=1_000_000,
+    metavar="N",
+    section=CAPACITY,
+    help="Tokens of prompts in it. Default: 1000000.",
+)
+@option(
+    "--max-running",
+    type=_COUNT,
+    metavar="N",
+    section=CAPACITY,
+    help="Requests that a model computes at once. Default: 64.",
+)
 @option(
     "--cache-gb",
     type=_SECONDS,
