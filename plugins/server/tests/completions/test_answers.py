@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types import Completion as OpenaiCompletion
 
@@ -185,6 +185,7 @@ def test_a_stream_tells_usage_when_asked_and_ends(model: FakeModel) -> None:
     assert all("usage" not in data_of(event) for event in ask_stream(ENDPOINT, model, prompt="a")[:-1])
 
 
+@settings(deadline=None)
 @given(
     prompt=st.one_of(
         st.text(min_size=1, max_size=4),
@@ -234,6 +235,7 @@ def test_the_pieces_of_a_stream_make_up_the_whole_answer(prompt: Any, said: str,
             assert all(0 <= offset <= len(choice["text"]) for offset in offsets)
 
 
+@settings(deadline=None)
 @given(text=st.text(min_size=1, max_size=12))
 def test_every_token_begins_where_its_offset_says(text: str) -> None:
     (choice,) = ask(ENDPOINT, FakeModel(), prompt=text, echo=True, logprobs=0, max_tokens=0)["choices"]

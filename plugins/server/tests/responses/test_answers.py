@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
@@ -151,6 +151,7 @@ def test_events_come_in_the_order_of_the_protocol() -> None:
     assert read[0].response.status == "in_progress"
 
 
+@settings(deadline=None)
 @given(
     said=st.lists(st.one_of(st.text(max_size=5), st.just("\n" + DIG), st.just("\n" + EAT)), max_size=4).map("".join),
     options=st.fixed_dictionaries(
