@@ -11,7 +11,7 @@ from inference_pio.errors import EngineDeadError, InvalidOptionError, QueueFullE
 from inference_pio.server.api_errors import ApiError, as_api_error
 from inference_pio.server.chat import ChatCompletions
 
-from ..asking import answer_of, ask, ask_stream, data_of
+from ..asking import answer_of, ask, ask_stream, data_of, refusal
 from ..fake_model import BrokenError, FakeModel
 
 CHAT = ChatCompletions()
@@ -30,6 +30,22 @@ def test_an_error_at_the_start_is_raised_before_anything_is_answered(
     with pytest.raises(type(error)) as caught:
         asyncio.run(answer_of(CHAT, model, messages=HI, stream=stream, n=2))
     assert as_api_error(caught.value).status == status
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"response_format": {"type": "regex", "regex": "("}}, "response_format"),
+        ({"tools": [{"type": "function", "function": {"name": "a"}}]}, "tools"),
+        ({}, None),
+    ],
+)
+def test_what_an_answer_cannot_be_held_to_is_the_fault_of_its_field(
+    body: dict[str, Any], param: str | None, model: FakeModel
+) -> None:
+    model.error = InvalidOptionError("a bracket is not closed")
+    error = refusal(CHAT, model, messages=HI, **body)
+    assert (error.param, "not closed" in error.message) == (param, True)
 
 
 @pytest.mark.parametrize("n", [1, 3])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inference_pio.errors import ChatTemplateError, TokenizerError
+from inference_pio.errors import ChatTemplateError, InvalidOptionError, TokenizerError
 
 from ..api_errors import invalid
 from ..generations import Generations
@@ -43,10 +43,17 @@ async def start_plan(plan: Plan, model: ServedModel, call: Call, *, n: int = 1) 
         n: How many answers.
 
     Raises:
-        ApiError: As ``prompt_of``.
+        ApiError: As ``prompt_of``; 400 also for a schema or an expression that the engine cannot hold an answer to.
         InferencePioError: As ``ServedModel.start``.
     """
     text, prompt_ids = await prompt_of(plan, model)
-    return await Generations.start(
-        model, prompt_ids, plan.options, n=n, text=text, messages=plan.messages, cache_salt=call.caller
-    )
+    try:
+        return await Generations.start(
+            model, prompt_ids, plan.options, n=n, text=text, messages=plan.messages, cache_salt=call.caller
+        )
+    except InvalidOptionError as error:
+        if plan.options.constraint is None:
+            raise
+        # All other options have been checked by the fields of the request.
+        param = "tools" if plan.tool_names else "response_format"
+        raise invalid(param, f"{param}: {error}") from error
