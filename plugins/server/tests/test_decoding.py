@@ -142,6 +142,19 @@ def test_any_json_is_a_request_or_names_a_field(fields: dict[str, Any]) -> None:
         assert (error.status, re.split(r"[.\[]", error.param or "")[0]) in [(400, name) for name in fields]
 
 
+ODD = st.lists(
+    st.sampled_from(["`", "` - at `$.", "` - at `key` in `$.", "[", "]", "...", ".", "'", "a"]), max_size=6
+).map("".join)
+
+
+@settings(deadline=None)
+@given(ODD, ODD)
+def test_names_and_values_that_look_like_the_parsers_own_words_confuse_nobody(name: str, value: str) -> None:
+    for fields in ({name: 1}, {"parts": [{"type": value}]}, {"parts": [{"type": "text", name: 1}]}, {"n": value}):
+        error = refused(json.dumps({"model": "m", **fields}).encode())
+        assert error.message
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_request_or_a_400(body: bytes) -> None:
