@@ -42,7 +42,8 @@ class Executor(Protocol):
             Logits of ``batch.logit_rows``, (R, V) float32, owned by the caller.
 
         Raises:
-            CacheFullError: A position lies outside the context, or a slot outside the slots.
+            CacheFullError: A position lies outside the context, a slot outside the slots, or there is no memory.
+                Nothing was computed; the engine tries again with fewer sequences.
             ValueError: A sequence does not go on where it ends, or goes back too far.
         """
 
