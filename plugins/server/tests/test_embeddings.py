@@ -35,7 +35,7 @@ def test_each_text_gets_the_vector_of_its_tokens_in_order(model: FakeModel, give
         seen.append([list(each) for each in inputs])
         return await embed(inputs)
 
-    model.embed = noted  # type: ignore[method-assign]
+    model.embed = noted  # type: ignore[method-assign]  # for this test
     body = ask(ENDPOINT, model, input=given)
     assert seen == [ids]
     read = CreateEmbeddingResponse.model_validate(body, strict=True)
@@ -92,7 +92,7 @@ def test_a_vector_that_json_cannot_hold_is_an_error_of_the_server(model: FakeMod
     async def broken(inputs: Any) -> Any:
         return np.full((len(inputs), 3), np.nan, np.float32)
 
-    model.embed = broken  # type: ignore[method-assign]
+    model.embed = broken  # type: ignore[method-assign]  # for this test
     with pytest.raises(ApiError) as caught:
         ask(ENDPOINT, model, input="a")
     assert caught.value.status == 500
