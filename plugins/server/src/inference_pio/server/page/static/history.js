@@ -80,7 +80,7 @@ export class HistoryView {
 
   async #delete() {
     const { conversation } = this.chat;
-    const text = `“${conversation.title}” is removed from this browser. Nobody else has it.`;
+    const text = `“\u2068${conversation.title}\u2069” is removed from this browser. Nobody else has it.`;
     if ((await ask({ title: "Delete this conversation?", text, yes: "Delete" })) === null) return;
     this.#remove(conversation.id);
     this.chat.create();
