@@ -227,7 +227,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run(tmp_path: Path, caplog: pyte
     target = tmp_path / "out.jsonl"
     with (
         open_batch(write_requests(tmp_path / "in.jsonl", 6), target) as batch,
-        pytest.raises(InferencePioError, match="could not be loaded"),
+        pytest.raises(InferencePioError, match="no such file"),
     ):
         batch.answer(ENDPOINTS, ModelPool([Offer(name="fake", load=fail)]), concurrency=3, report=lambda totals: None)
     assert target.read_bytes() == b""

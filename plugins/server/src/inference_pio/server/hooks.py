@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 @hookimpl
 def pio_commands() -> Sequence[click.Command]:
     """Contribute ``serve`` and ``batch``."""
-    from .commands import serve
+    from .commands import batch, serve
 
-    return [serve.command]
+    return [serve.command, batch.command]

@@ -76,7 +76,8 @@ class Answerer:
         except ApiError as error:
             if is_loaded or error.status < 500:
                 raise
-            raise _NoModelError(error.message) from error
+            # Clients of a server are not told what is wrong with a model; whoever runs a batch is.
+            raise _NoModelError(str(self._pool.find(body.model).error or error.message)) from error
         assert answer.events is None, "no request of a batch asks for events"
         return answer.body
 
