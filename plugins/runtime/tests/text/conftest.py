@@ -126,9 +126,9 @@ class LetterModel(CausalLMPlugin):
         executor = ScriptExecutor()
         executor.scripts = dict(scripts)
         self.config = self.config_type()()
-        self.engine = Engine(executor, slots=slots)
+        self.engine = Engine(executor, slots=slots, **self.engine_options)
         self.tokenizer = LetterTokenizer()  # type: ignore[assignment]  # as much of a tokenizer as is used
-        self._hooks = HookCaller()
+        self.hooks = HookCaller()
         return executor
 
 

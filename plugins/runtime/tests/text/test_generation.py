@@ -42,7 +42,7 @@ def recorder(model):
 
 
 def record(model, recorder):
-    model._hooks.register(recorder, "recorder")
+    model.hooks.register(recorder, "recorder")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from pathlib import Path
 from time import process_time
@@ -175,3 +176,45 @@ def test_a_vocabulary_is_built_quickly(name: str, seconds: float, request: pytes
         start = process_time()
         load_tokenizer(checkpoint)
         assert process_time() - start < seconds
+
+
+TEXTS = [
+    "Hello world",
+    "  leading and   many    spaces  ",
+    "tabs\tand\nlines\r\n\n\n",
+    "naïve café — “quotes” … ½ €",
+    "日本語と中文 עברית العربية हिन्दी",
+    "🙂👩‍👩‍👧‍👦🏳️‍🌈 \u200b\ufeff\u0000\x07",
+    "<0x41> <0xE2> <|not_special|> <unused>",
+    "def f(x):\n    return x ** 2  # 1234567890",
+    "\N{REPLACEMENT CHARACTER} \U0010ffff e\u0301",
+    "".join(map(chr, range(0x20, 0x250))),
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("path", ["smollm2_path", "gemma3_path"])
+def test_the_bytes_of_a_texts_tokens_are_the_bytes_of_the_text(
+    path: str, text: str, request: pytest.FixtureRequest
+) -> None:
+    tokenizer = cached_tokenizer(request.getfixturevalue(path))
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    assert b"".join(map(tokenizer.token_bytes, ids)) == text.encode()
+
+
+@pytest.mark.parametrize("path", ["smollm2_path", "gemma3_path"])
+def test_every_token_has_bytes_and_a_special_one_those_of_its_spelling(
+    path: str, request: pytest.FixtureRequest
+) -> None:
+    tokenizer = cached_tokenizer(request.getfixturevalue(path))
+    assert all(tokenizer.token_bytes(token_id) for token_id in range(tokenizer.vocab_size))
+    for token_id in tokenizer.special_token_ids:
+        assert tokenizer.token_bytes(token_id) == tokenizer.token(token_id).encode()
+    with pytest.raises(TokenizerError, match="not in the vocabulary"):
+        tokenizer.token_bytes(tokenizer.vocab_size)
+
+
+@functools.cache
+def cached_tokenizer(path: Path) -> Tokenizer:
+    with open_checkpoint(path) as checkpoint:
+        return load_tokenizer(checkpoint)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .layers import Decoder
     from .optimizations import Optimization
     from .program import DecodeProgram
+    from .service import TextService
     from .text_generation import TextGeneration
     from .tokenizers import Tokenizer
     from .weight_map import WeightMap
@@ -70,7 +71,7 @@ class CausalLMPlugin(TextModelPlugin):
         self.engine: Engine | None = None
         self.tokenizer: Tokenizer | None = None
         self._template: ChatTemplate | None = None
-        self._hooks: HookCaller | None = None
+        self.hooks: HookCaller | None = None
         self.engine_options: Mapping[str, Any] = {}
         """Limits of the engine that ``load_model`` makes (``max_waiting``, ``cache_bytes`` …), see ``Engine``."""
 
@@ -184,7 +185,7 @@ class CausalLMPlugin(TextModelPlugin):
         except BaseException:
             executor.close()
             raise
-        self.config, self.tokenizer, self._template, self._hooks = config, tokenizer, template, hooks
+        self.config, self.tokenizer, self._template, self.hooks = config, tokenizer, template, hooks
 
     def _overridden(self, config: BaseConfig, options: LoadOptions) -> BaseConfig:
         if not options.config_overrides:
@@ -211,7 +212,7 @@ class CausalLMPlugin(TextModelPlugin):
     def cleanup(self) -> None:
         """See ``ModelPlugin``."""
         engine = self.engine
-        self.config = self.engine = self.tokenizer = self._template = self._hooks = None
+        self.config = self.engine = self.tokenizer = self._template = self.hooks = None
         if engine is not None:
             engine.close()
 
@@ -234,6 +235,14 @@ class CausalLMPlugin(TextModelPlugin):
     def takes_tools(self) -> bool:
         """Whether the chat template has a place for tools."""
         return self._template is not None and self._template.takes_tools
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes that a token stands for inside a text; see ``Tokenizer.token_bytes``.
+
+        Raises:
+            TokenizerError: The token is not in the vocabulary.
+        """
+        return self._loaded()[1].token_bytes(token_id)
 
     def apply_chat_template(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> str:
         """Return the text that asks the model for the next message.
@@ -339,7 +348,7 @@ class CausalLMPlugin(TextModelPlugin):
         from .text_generation import TextGeneration
 
         engine, tokenizer = self._loaded()
-        config, hooks = self.config, self._hooks
+        config, hooks = self.config, self.hooks
         assert config is not None
         assert hooks is not None
         chosen = options.over(self.sampling_defaults)
@@ -362,6 +371,18 @@ class CausalLMPlugin(TextModelPlugin):
         assert self.tokenizer is not None
         # The configuration often names only one of them: the end of a text, but not the end of a turn.
         return sorted(self.tokenizer.end_token_ids.union(self.config.eos_token_ids))
+
+    def open_service(self) -> TextService:
+        """Hand the loaded model to a service that answers many requests at once, for programs with an event loop.
+
+        The model belongs to the service from now on.
+
+        Raises:
+            NotLoadedError: It is not loaded.
+        """
+        from .service import TextService
+
+        return TextService(self)
 
     def _loaded(self) -> tuple[Engine, Tokenizer]:
         if self.engine is None or self.tokenizer is None:

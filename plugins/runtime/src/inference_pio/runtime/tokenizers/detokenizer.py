@@ -29,6 +29,9 @@ class TextAssembler(Protocol):
     def finish(self) -> str:
         """Return the rest."""
 
+    def token_bytes(self, spelling: str) -> bytes:
+        """Return what one token stands for inside a text; changes nothing."""
+
 
 class Detokenizer:
     """Streams the text of one sequence. All pushes and ``finish`` together are ``Tokenizer.decode`` of all tokens.
@@ -72,6 +75,10 @@ class ByteLevelAssembler:
         """Return U+FFFD for an incomplete character."""
         return self._decode(b"", final=True)
 
+    def token_bytes(self, spelling: str) -> bytes:
+        """Return the spelled bytes."""
+        return spelled_bytes(spelling)
+
 
 class PieceAssembler:
     """A token spells text, with other characters for spaces; tokens like ``<0xE2>`` spell one byte.
@@ -104,16 +111,27 @@ class PieceAssembler:
         """Take one token; return what is final."""
         if self._drop:
             spelling, self._drop = spelling.replace(self._drop, ""), ""
-        for old, new in self._replacements:
-            spelling = spelling.replace(old, new)
-        if self._has_bytes and (match := _BYTE_TOKEN.fullmatch(spelling)):
-            self._run.append(int(match[1], 16))
+        piece = self._piece(spelling)
+        if isinstance(piece, int):
+            self._run.append(piece)
             return ""
-        return self._stripped(self._end_of_run() + spelling)
+        return self._stripped(self._end_of_run() + piece)
 
     def finish(self) -> str:
         """Return the last run of bytes."""
         return self._stripped(self._end_of_run())
+
+    def token_bytes(self, spelling: str) -> bytes:
+        """Return the token's text in UTF-8, or its byte."""
+        piece = self._piece(spelling)
+        return bytes([piece]) if isinstance(piece, int) else piece.encode("utf-8")
+
+    def _piece(self, spelling: str) -> str | int:
+        """Return a token's text, or the byte that it spells."""
+        for old, new in self._replacements:
+            spelling = spelling.replace(old, new)
+        match = _BYTE_TOKEN.fullmatch(spelling) if self._has_bytes else None
+        return int(match[1], 16) if match else spelling
 
     def _end_of_run(self) -> str:
         run = bytes(self._run)

@@ -129,6 +129,21 @@ class Tokenizer:
             )
         return str(spelling)
 
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes that a token stands for inside a text: perhaps only a part of a character.
+
+        Those of ``encode(text)`` make up the UTF-8 of ``text``, where the vocabulary can spell it. Where SentencePiece
+        puts a space before a text (Llama, not Gemma), it is one of the first token's bytes. Special tokens have the
+        bytes of their spelling.
+
+        Raises:
+            TokenizerError: The token is not in the vocabulary.
+        """
+        spelling = self.token(token_id)
+        if token_id in self.special_token_ids:
+            return spelling.encode("utf-8")
+        return self._new_assembler().token_bytes(spelling)
+
     def token_id(self, text: str) -> int | None:
         """Return the id of the token that the vocabulary spells so, if there is one."""
         token_id: int | None = self._backend.token_to_id(text)
