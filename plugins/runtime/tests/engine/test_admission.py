@@ -98,6 +98,19 @@ def test_a_request_waits_until_there_is_memory_and_is_not_overtaken(executor):
     assert (tokens(large), tokens(small)) == (answer([2] * 30)[:2], answer([3] * 2)[:2])
 
 
+def test_whoever_waited_for_memory_gets_in_as_soon_as_anybody_has_left(executor):
+    engine = start(executor, bytes_of(32, 12))
+    longer = engine.submit([1] * 4, options(max_new_tokens=28))
+    short = engine.submit([2] * 4, options(max_new_tokens=4))
+    waiting = engine.submit([3] * 4, options(max_new_tokens=4))
+    while not short.finish_reason:
+        assert not waiting.events
+        engine.step()
+    engine.step()
+    assert not longer.finish_reason
+    assert waiting.events
+
+
 def test_the_last_to_arrive_gives_way_comes_back_first_and_nobody_can_tell(executor):
     engine = start(executor, bytes_of(16, 16, 16))
     prompts = [[n, *PROMPT] for n in range(5)]
