@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from inference_pio.errors import EngineDeadError, QueueFullError
+from inference_pio.server.model_pool import ModelPool, Offer
 from inference_pio.server.options import ServerOptions
 
 from ..fake_model import FakeModel
@@ -164,6 +166,27 @@ def test_a_request_that_takes_too_long_is_stopped_and_told_so(stream: bool, fake
     assert response.status_code == (200 if stream else 504)
     assert "request_timeout" in response.text
     assert fake.generations[0].is_cancelled
+
+
+def test_the_time_of_a_request_runs_while_its_model_is_loaded(fake: FakeModel) -> None:
+    loading, done = threading.Event(), threading.Event()
+
+    def load() -> FakeModel:
+        loading.set()
+        assert done.wait(30)
+        return fake
+
+    async def talk(client: httpx.AsyncClient) -> list[int]:
+        late = (await said()(client)).status_code
+        done.set()
+        while pool.places["fake"].model is None:
+            await asyncio.sleep(0.001)
+        return [late, (await said()(client)).status_code]
+
+    pool = ModelPool([Offer(name="fake", load=load)])
+    assert asked(talk, models=pool, options=ServerOptions(request_timeout_s=0.2)) == [504, 200]
+    assert loading.is_set()
+    assert pool.places["fake"].users == 0
 
 
 def test_one_key_has_only_so_many_requests_under_way() -> None:

@@ -107,10 +107,12 @@ class EndpointRoute:
 
     async def _answer(self, request: RequestBody, record: RequestRecord, send: Send) -> None:
         deadline = _Deadline(self._options.request_timeout_s)
-        async with self._pool.use(request.model) as model:
-            metered = MeteredModel(model, record, self._metrics)
-            call = Call(record.request_id, record.caller)
+        async with contextlib.AsyncExitStack() as stack:
             try:
+                # The model may have to be loaded first.
+                model = await deadline.limit(stack.enter_async_context(self._pool.use(request.model)))
+                metered = MeteredModel(model, record, self._metrics)
+                call = Call(record.request_id, record.caller)
                 answer: Answer = await deadline.limit(self._endpoint.answer(request, metered, call))
             except asyncio.TimeoutError:
                 raise _too_slow(record, self._options) from None
