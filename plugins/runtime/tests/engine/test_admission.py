@@ -99,8 +99,8 @@ def test_a_request_waits_until_there_is_memory_and_is_not_overtaken(executor):
 
 
 def test_whoever_waited_for_memory_gets_in_as_soon_as_anybody_has_left(executor):
-    engine = start(executor, bytes_of(32, 12))
-    longer = engine.submit([1] * 4, options(max_new_tokens=28))
+    engine = start(executor, bytes_of(36, 8))
+    longer = engine.submit([1] * 28, options(max_new_tokens=8))
     short = engine.submit([2] * 4, options(max_new_tokens=4))
     waiting = engine.submit([3] * 4, options(max_new_tokens=4))
     while not short.finish_reason:
