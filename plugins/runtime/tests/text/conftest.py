@@ -86,7 +86,12 @@ class LetterStream:
 class LetterTokenizer:
     vocab_size = len(LETTERS)
     end_token_ids = frozenset({1, 2})
+    special_token_ids = frozenset({0, 1, 2})
+    bos_token_id = 0
     chat_template: str | None = None
+
+    def token_bytes(self, token_id: int) -> bytes:
+        return LETTERS[token_id].encode()
 
     def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
         return [0] * add_special_tokens + [LETTERS.index(character) for character in text]

@@ -13,7 +13,7 @@ from inference_pio.errors import (
     InvalidOptionError,
     NotLoadedError,
 )
-from inference_pio.generation import SamplingOptions
+from inference_pio.generation import Constraint, SamplingOptions
 from inference_pio.hookspecs import hookimpl
 
 
@@ -428,3 +428,51 @@ def test_tools_are_refused_by_a_template_that_has_no_place_for_them(model):
     assert model.apply_chat_template(messages, tools=[tool]) == "look"
     model._template = ChatTemplate("{% set tools = 1 %}{{ tools }}")
     assert not model.takes_tools
+
+
+# Answers of a given form
+
+
+def regex(source):
+    return Constraint(kind="regex", source=source)
+
+
+@pytest.mark.parametrize("speculate", [False, True])
+def test_a_constraint_bends_the_answer_and_ends_it_with_stop_and_its_last_text(model, speculate):
+    model.start({"q": "abab"})
+    completion = model.generate("q", constraint=regex("ab(ab)?[x-z]z"), speculate=speculate)
+    assert (completion.text, completion.finish_reason) == ("ababxz", "stop")
+    assert completion.token_ids[-1] > 2
+    assert "".join(chunk.text for chunk in model.stream("q", constraint=regex("ab(ab)?[x-z]z"))) == "ababxz"
+    assert is_idle(model)
+
+
+def test_a_constraint_composes_with_stop_texts_logprobs_and_bias(model):
+    model.start({"q": "abcd"})
+    assert model.generate("q", constraint=regex("[a-d]+"), stop="cd").text == "ab"
+    assert len(model.generate("q", constraint=regex("abc"), logprobs=2).logprobs) == 3
+    assert model.generate("q", constraint=regex("[ab]{3}"), logit_bias={4: -100.0}).text == "aaa"
+    assert model.generate("q", constraint=regex("[a-d]{4,9}"), max_new_tokens=2).finish_reason == "length"
+
+
+def test_requests_with_and_without_constraints_run_side_by_side(model):
+    model.start({"q": "abcd", "r": "xyz"})
+    answers = model.generate_batch(["q", "r"], constraint=regex("[a-z]{2}"))
+    assert [answer.text for answer in answers] == ["ab", "xy"]
+    free, held = model.stream("q"), model.stream("q", constraint=regex("[a-b]{3}"))
+    texts = ["", ""]
+    for a, b in zip(free, held, strict=False):
+        texts = [texts[0] + a.text, texts[1] + b.text]
+    assert texts[1] == "aba"
+
+
+def test_a_constraint_that_bias_leaves_nothing_of_ends_its_request_only(model):
+    model.start({"q": "abcd"})
+    other = model.stream("q")
+    first = next(other)
+    with pytest.raises(InferencePioError, match="no token is left to choose from"):
+        model.generate("q", constraint=regex("a"), logit_bias={3: float("-inf")})
+    assert "".join(chunk.text for chunk in (first, *other)) == "abcd"
+    with pytest.raises(InvalidOptionError, match="unclosed group"):
+        model.generate("q", constraint=regex("("))
+    assert is_idle(model)

@@ -20,7 +20,7 @@ from inference_pio.errors import (
     QueueFullError,
     TokenizerError,
 )
-from inference_pio.generation import SamplingOptions
+from inference_pio.generation import Constraint, SamplingOptions
 from inference_pio.hookspecs import hookimpl
 from inference_pio.runtime.chat_templates import ChatTemplate
 
@@ -96,6 +96,7 @@ ANSWERS = [
     ("hello", {"prompt_logprobs": 1}),
     ("hello", {"prompt_logprobs": 0, "max_new_tokens": 0}),
     ("abababababab", {"speculate": True}),
+    ("hello", {"constraint": Constraint(kind="regex", source="[a-h]{3}x?")}),
 ]
 
 

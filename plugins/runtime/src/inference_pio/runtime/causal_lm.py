@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -40,10 +41,12 @@ if TYPE_CHECKING:
     from inference_pio.hooks import HookCaller
 
     from .chat_templates import ChatTemplate
+    from .constraints import GrammarCompiler
     from .engine import Engine
     from .layers import Decoder
     from .optimizations import Optimization
     from .program import DecodeProgram
+    from .sampling import TokenConstraint
     from .service import TextService
     from .text_generation import TextGeneration
     from .tokenizers import Tokenizer
@@ -71,6 +74,8 @@ class CausalLMPlugin(TextModelPlugin):
         self.engine: Engine | None = None
         self.tokenizer: Tokenizer | None = None
         self._template: ChatTemplate | None = None
+        self._grammars: GrammarCompiler | None = None
+        self._grammars_lock = threading.Lock()
         self.hooks: HookCaller | None = None
         self.engine_options: Mapping[str, Any] = {}
         """Limits of the engine that ``load_model`` makes (``max_waiting``, ``cache_bytes`` …), see ``Engine``."""
@@ -212,7 +217,7 @@ class CausalLMPlugin(TextModelPlugin):
     def cleanup(self) -> None:
         """See ``ModelPlugin``."""
         engine = self.engine
-        self.config = self.engine = self.tokenizer = self._template = self.hooks = None
+        self.config = self.engine = self.tokenizer = self._template = self.hooks = self._grammars = None
         if engine is not None:
             engine.close()
 
@@ -363,7 +368,27 @@ class CausalLMPlugin(TextModelPlugin):
             options=chosen,
             messages=tuple(messages),
         )
-        return TextGeneration(engine, tokenizer, hooks, request, self._end_token_ids(), cache_salt=cache_salt)
+        return TextGeneration(
+            engine,
+            tokenizer,
+            hooks,
+            request,
+            self._end_token_ids(),
+            constraint=self._compiled(chosen),
+            cache_salt=cache_salt,
+        )
+
+    def _compiled(self, options: SamplingOptions) -> TokenConstraint | None:
+        """Return what rules out tokens; the vocabulary is prepared when the first request asks for it."""
+        from .constraints import GrammarCompiler
+
+        if options.constraint is None:
+            return None
+        with self._grammars_lock:
+            if self._grammars is None:
+                self._grammars = GrammarCompiler(self._loaded()[1], self._end_token_ids())
+            compiler = self._grammars
+        return compiler.compile(options.constraint, may_end=not options.ignore_eos)
 
     def _end_token_ids(self) -> list[int]:
         """Return the tokens that end an answer, ascending."""

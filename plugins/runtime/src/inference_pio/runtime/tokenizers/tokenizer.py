@@ -142,12 +142,16 @@ class Tokenizer:
         spelling = self.token(token_id)
         if token_id in self.special_token_ids:
             return spelling.encode("utf-8")
-        return self._new_assembler().token_bytes(spelling)
+        return self._assembler.token_bytes(spelling)
 
     def token_id(self, text: str) -> int | None:
         """Return the id of the token that the vocabulary spells so, if there is one."""
         token_id: int | None = self._backend.token_to_id(text)
         return token_id
+
+    @functools.cached_property
+    def _assembler(self) -> TextAssembler:
+        return self._new_assembler()  # asked for single tokens only, which changes nothing in it
 
     @functools.cached_property
     def _new_assembler(self) -> Callable[[], TextAssembler]:
