@@ -33,7 +33,8 @@ class ByteTokenizer:
         return bytes([token_id]) if token_id < END else (b"<end>", b"<turn>")[token_id - END]
 
     def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
-        return list(text.encode())
+        head, end, tail = text.partition("<end>")
+        return [*head.encode(), END, *self.encode(tail)] if end else list(head.encode())
 
 
 @pytest.fixture

@@ -36,14 +36,16 @@ class GrammarVocabulary:
         # llguidance wants an end in any case. A model without one gets one that it cannot say.
         ends = self.end_token_ids or [self.size]
         self.tokens += [b"<end>"] * (not self.end_token_ids)
-        self.special_token_ids = sorted({*tokenizer.special_token_ids, *ends})
+        self._special = frozenset({*tokenizer.special_token_ids, *ends})
+        self.special_token_ids = sorted(self._special)
         self.eos_token_id, self.bos_token_id = ends[0], tokenizer.bos_token_id
         self.tokenizer = LLTokenizer(TokenizerWrapper(self), n_vocab=len(self.tokens), eos_token=ends)
 
     def __call__(self, text: bytes) -> list[int]:
         """Return the tokens of a text that a grammar prescribes, as the model would write it."""
         ids = self._tokenizer.encode(text.decode("utf-8"), add_special_tokens=False)
-        if b"".join(self.tokens[token_id] for token_id in ids) != text:  # a space before the text, as in Llama
+        is_text = self._special.isdisjoint(ids)  # else the text spells a special token
+        if not is_text or b"".join(self.tokens[token_id] for token_id in ids) != text:  # Llama puts a space before it
             ids = self.tokenizer.greedy_tokenize(text.decode("utf-8"))
         return ids
 
