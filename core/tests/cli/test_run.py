@@ -134,6 +134,28 @@ def test_flags_that_are_not_given_leave_the_models_own_defaults_alone(echo):
     assert got["load"]["accept_license"] is False
 
 
+def test_the_form_of_an_answer_comes_from_a_file_or_an_expression(echo, tmp_path):
+    schema = tmp_path / "schema.json"
+    schema.write_text('\ufeff{"type": "string"}', encoding="utf-8")
+    got = json.loads(echo.run("run", "echo", "options", "--json-schema", schema).stdout)["options"]
+    assert got == {"constraint": {"kind": "json_schema", "source": '{"type": "string"}'}}
+    got = json.loads(echo.run("run", "echo", "options", "--regex", "a+").stdout)["options"]
+    assert got == {"constraint": {"kind": "regex", "source": "a+"}}
+
+
+def test_a_form_that_cannot_be_read_is_refused(echo, tmp_path):
+    schema = tmp_path / "schema.json"
+    schema.write_bytes(b"\xff")
+    for flags, reason in [
+        (["--json-schema", schema, "--regex", "a"], b"cannot be given together"),
+        (["--json-schema", schema], b"cannot read the schema"),
+        (["--json-schema", tmp_path / "none"], b"does not exist"),
+    ]:
+        done = echo.run("run", "echo", "options", *flags)
+        assert done.returncode == 2
+        assert reason in done.stderr
+
+
 @pytest.mark.parametrize("command", ["run", "chat"])
 def test_flags_exist_under_the_names_of_the_api(echo, command):
     page = echo.run(command, "--help").stdout.decode()

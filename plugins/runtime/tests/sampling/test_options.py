@@ -12,6 +12,7 @@ from inference_pio.runtime.sampling import validate_sampling
 VOCAB = 10
 NAN, INF = math.nan, math.inf
 
+WRONG_SOURCES: list[Any] = ["", b"a", None, 3]
 REFUSED: list[tuple[str, Any]] = [
     *(("max_new_tokens", v) for v in (0, -1, 1.5, True, "3")),
     *(("temperature", v) for v in (-0.1, NAN, INF, True, "hot")),
@@ -28,7 +29,7 @@ REFUSED: list[tuple[str, Any]] = [
     *(("seed", v) for v in (1.0, True, "1")),
     *((name, v) for name in ("logprobs", "prompt_logprobs") for v in (-1, VOCAB + 1, 1.0, True)),
     *(("constraint", v) for v in ("[a-z]+", {"kind": "regex", "source": "a"}, True)),
-    *(("constraint", Constraint(kind="regex", source=v)) for v in ("", b"a", None, 3)),  # type: ignore[arg-type]  # wrong
+    *(("constraint", Constraint(kind="regex", source=v)) for v in WRONG_SOURCES),
     ("constraint", Constraint(kind="xml", source="a")),  # type: ignore[arg-type]  # wrong on purpose
 ]
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from ...errors import EmptyPromptError
+from ...generation import Constraint
 from ..command import build_command, option
 from ..options import ModelFlags, as_json, model_flags, plugin_name
 from ..terminal import is_terminal, note, write_json
@@ -24,6 +26,7 @@ inference-pio run smollm2 "Write a poem" --temperature 0.8 --seed 1 --max-new-to
 git diff | inference-pio run smollm2 --system "Write a commit message."
 inference-pio run gemma3 "Once upon a time" --accept-license
 inference-pio run smollm2 "Three colours:" --json | jq -r .text
+inference-pio run smollm2 "Is the sky blue?" --regex "(yes|no)"
 """
 
 
@@ -31,9 +34,25 @@ inference-pio run smollm2 "Three colours:" --json | jq -r .text
 @plugin_name
 @click.argument("prompt", required=False)
 @model_flags
+@option(
+    "--json-schema",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    section="Sampling",
+    help="The answer is JSON that fulfils this schema.",
+)
+@option("--regex", metavar="EXPR", section="Sampling", help="The whole answer matches this regular expression.")
 @option("--raw", is_flag=True, section="Prompt", help="Continue the text as it stands, without the chat template.")
 @as_json
-def command(name: str, prompt: str | None, flags: ModelFlags, raw: bool, as_json: bool) -> None:
+def command(
+    name: str,
+    prompt: str | None,
+    flags: ModelFlags,
+    json_schema: Path | None,
+    regex: str | None,
+    raw: bool,
+    as_json: bool,
+) -> None:
     """Answer PROMPT with the model NAME.
 
     The answer is printed as it is generated. Without PROMPT, or with -, the prompt is read from standard input (UTF-8,
@@ -48,6 +67,7 @@ def command(name: str, prompt: str | None, flags: ModelFlags, raw: bool, as_json
     host = default_host()
     # Before the prompt: the name may be the prompt, and standard input a pipe that stays open for long.
     require_model_name(host, name)
+    flags = _with_constraint(flags, json_schema, regex)
     text = _read_prompt(name, prompt)
     with results_only() as out:
         started = time.monotonic()
@@ -62,6 +82,21 @@ def command(name: str, prompt: str | None, flags: ModelFlags, raw: bool, as_json
             _print_stats(answer, load_s)
     if answer.is_interrupted:
         click.get_current_context().exit(INTERRUPTED)
+
+
+def _with_constraint(flags: ModelFlags, json_schema: Path | None, regex: str | None) -> ModelFlags:
+    if json_schema is not None and regex is not None:
+        raise click.UsageError("--json-schema and --regex cannot be given together")
+    if regex is not None:
+        constraint = Constraint(kind="regex", source=regex)
+    elif json_schema is not None:
+        try:
+            constraint = Constraint(kind="json_schema", source=json_schema.read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.UsageError(f"cannot read the schema {json_schema}: {error}") from error
+    else:
+        return flags
+    return dataclasses.replace(flags, sampling={**flags.sampling, "constraint": constraint})
 
 
 def _read_prompt(name: str, prompt: str | None) -> str:

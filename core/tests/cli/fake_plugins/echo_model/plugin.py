@@ -76,7 +76,8 @@ class EchoPlugin(TextModelPlugin):
         if prompt == "options":
             assert self.load_options is not None
             load = {**dataclasses.asdict(dataclasses.replace(self.load_options, progress=None))}
-            return _words(json.dumps({"system": system, "raw": raw, "options": options, "load": load}), 1, {})
+            told = {"system": system, "raw": raw, "options": options, "load": load}
+            return _words(json.dumps(told, default=dataclasses.asdict), 1, {})
         return self._answer(prompt, len(prompt.split()), options)
 
     def stream_chat(self, messages, **options):
