@@ -330,6 +330,14 @@ def neon(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def fuzz(session: nox.Session) -> None:
+    """Ask a server whatever its OpenAPI document allows, and much else; what follows `--` goes to schemathesis."""
+    install_everything(session)
+    install(session, "schemathesis")
+    session.run("python", str(PLUGINS["server"] / "tests" / "fuzz.py"), "smollm2", *session.posargs)
+
+
+@nox.session(python=PYTHON)
 def bench(session: nox.Session) -> None:
     """Measure every model; one JSON line each. What follows `--` goes to `inference-pio bench`."""
     install_everything(session)

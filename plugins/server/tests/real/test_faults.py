@@ -33,6 +33,11 @@ def chat(url: str, **body: Any) -> httpx.Response:
     return post(url, CHAT, **{**short, **body})
 
 
+def connected(url: str) -> socket.socket:
+    address = urlsplit(url)
+    return socket.create_connection((address.hostname or "", address.port or 0), timeout=HANGS_S)
+
+
 @contextlib.contextmanager
 def raw(url: str, **body: Any) -> Iterator[socket.socket]:
     """Send a request without reading what comes."""
@@ -40,8 +45,7 @@ def raw(url: str, **body: Any) -> Iterator[socket.socket]:
     head = (
         f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n"
     )
-    address = urlsplit(url)
-    with socket.create_connection((address.hostname, address.port), timeout=HANGS_S) as sock:
+    with connected(url) as sock:
         sock.sendall(head.encode() + b"\r\n" + data)
         yield sock
 
@@ -86,8 +90,7 @@ def test_clients_vanish_before_their_answers(url: str) -> None:
 
 
 def test_half_a_request_holds_nobody_up(url: str) -> None:
-    address = urlsplit(url)
-    with socket.create_connection((address.hostname, address.port)) as sock:
+    with connected(url) as sock:
         sock.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Le")
         assert chat(url).status_code == 200
 
