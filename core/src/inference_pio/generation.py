@@ -32,14 +32,15 @@ class SamplingOptions:
 
     Attributes:
         max_new_tokens: Tokens to generate at most; neutral: until the context is full.
-        temperature: Divides the logits; 0 is greedy (neutral).
+        temperature: Divides the logits, 0 to 100; 0 is greedy (neutral).
         top_k: Keep the k likeliest tokens; 0 keeps all (neutral).
         top_p: Keep the smallest set of tokens whose probabilities reach p, in (0, 1]; neutral: 1.
         min_p: Drop tokens less likely than min_p times the likeliest, in [0, 1]; neutral: 0.
-        repetition_penalty: Divides positive, multiplies negative logits of tokens seen in prompt or answer; neutral: 1.
-        presence_penalty: Subtracted once from logits of tokens seen in the answer; neutral: 0.
-        frequency_penalty: Subtracted per occurrence in the answer; neutral: 0.
-        logit_bias: Added to the logits of these token ids.
+        repetition_penalty: Divides positive, multiplies negative logits of tokens seen in prompt or answer, from
+            0.01 to 100; neutral: 1.
+        presence_penalty: Subtracted once from logits of tokens seen in the answer, -100 to 100; neutral: 0.
+        frequency_penalty: Subtracted per occurrence in the answer, -100 to 100; neutral: 0.
+        logit_bias: Added to the logits of these token ids, -1e6 to 1e6; minus infinity: never this token.
         stop: Texts that end the answer; the answer does not contain them.
         stop_token_ids: Token ids that end the answer, beside the model's own.
         ignore_eos: Do not end at the model's own end-of-text tokens.

@@ -49,6 +49,7 @@ def refused(body: bytes, kind: type[RequestBody] = Body) -> ApiError:
         ('"temperature": ' + "1" * 400, "temperature", "out of range"),
         ('"temperature": "hot"', "temperature", "got `str`"),
         ('"top_p": 0', "top_p", "> 0"),
+        ('"repetition_penalty": 5e-324', "repetition_penalty", ">= 0.01"),
         ('"seed": 9223372036854775808', "seed", "<= 9223372036854775807"),
         ('"seed": 1.0', "seed", "got `float`"),
         ('"stop": ""', "stop", "length >= 1"),

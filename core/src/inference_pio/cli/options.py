@@ -87,7 +87,7 @@ _sampling: tuple[Decorator, ...] = (
     option(
         "--temperature",
         metavar="X",
-        type=click.FloatRange(min=0),
+        type=click.FloatRange(min=0, max=100),
         section=SAMPLING,
         help="0 is greedy: always the likeliest.",
     ),
@@ -115,20 +115,20 @@ _sampling: tuple[Decorator, ...] = (
     option(
         "--repetition-penalty",
         metavar="X",
-        type=click.FloatRange(min=0, min_open=True),
+        type=click.FloatRange(min=0.01, max=100),
         section=SAMPLING,
         help="Above 1: avoid what prompt and answer already hold.",
     ),
     option(
         "--presence-penalty",
-        type=float,
+        type=click.FloatRange(min=-100, max=100),
         metavar="X",
         section=SAMPLING,
         help="Taken once from tokens the answer already has.",
     ),
     option(
         "--frequency-penalty",
-        type=float,
+        type=click.FloatRange(min=-100, max=100),
         metavar="X",
         section=SAMPLING,
         help="Taken for each time the answer has a token.",

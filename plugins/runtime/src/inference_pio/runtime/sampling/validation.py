@@ -14,8 +14,19 @@ if TYPE_CHECKING:
     from inference_pio.generation import SamplingOptions
 
 
+MAX_TEMPERATURE = 100.0
+"""At which every token is about as likely as any other."""
+
+MIN_REPETITION_PENALTY, MAX_REPETITION_PENALTY = 0.01, 100.0
+MAX_PENALTY = 100.0
+"""Most that a presence or frequency penalty may take or give."""
+
+MAX_BIAS = 1e6
+"""Far more than logits differ by; with the bounds above no finite logit of a model becomes infinite."""
+
+
 def validate_sampling(options: SamplingOptions, vocab_size: int) -> None:
-    """Check every option that is set.
+    """Check every option that is set. What passes makes no logit NaN or infinite, whatever else is set.
 
     Args:
         options: What was asked for; ``None`` passes.
@@ -30,12 +41,12 @@ def validate_sampling(options: SamplingOptions, vocab_size: int) -> None:
     _integer("logprobs", options.logprobs, lowest=0, highest=vocab_size)
     _integer("prompt_logprobs", options.prompt_logprobs, lowest=0, highest=vocab_size)
     _integer("seed", options.seed)
-    _number("temperature", options.temperature, "a number of at least 0", lambda v: v >= 0)
+    _between("temperature", options.temperature, 0, MAX_TEMPERATURE)
     _number("top_p", options.top_p, "a number above 0 and up to 1", lambda v: 0 < v <= 1)
-    _number("min_p", options.min_p, "a number from 0 to 1", lambda v: 0 <= v <= 1)
-    _number("repetition_penalty", options.repetition_penalty, "a number above 0", lambda v: v > 0)
-    _number("presence_penalty", options.presence_penalty, "a number", lambda _: True)
-    _number("frequency_penalty", options.frequency_penalty, "a number", lambda _: True)
+    _between("min_p", options.min_p, 0, 1)
+    _between("repetition_penalty", options.repetition_penalty, MIN_REPETITION_PENALTY, MAX_REPETITION_PENALTY)
+    _between("presence_penalty", options.presence_penalty, -MAX_PENALTY, MAX_PENALTY)
+    _between("frequency_penalty", options.frequency_penalty, -MAX_PENALTY, MAX_PENALTY)
     for name in ("ignore_eos", "speculate"):
         if not isinstance(getattr(options, name), bool):
             _refuse(name, getattr(options, name), "True or False")
@@ -77,6 +88,10 @@ def _integer(name: str, value: Any, *, lowest: int | None = None, highest: int |
         _refuse(name, value, "a whole number" + (" of " + " and ".join(bounds) if bounds else ""))
 
 
+def _between(name: str, value: Any, lowest: float, highest: float) -> None:
+    _number(name, value, f"a number from {lowest:g} to {highest:g}", lambda v: lowest <= v <= highest)
+
+
 def _number(name: str, value: Any, expected: str, in_range: Any) -> None:
     if value is None:
         return
@@ -112,8 +127,8 @@ def _check_logit_bias(bias: Any, vocab_size: int) -> None:
         if not _is_integer(token_id) or not 0 <= token_id < vocab_size:
             _refuse("logit_bias", token_id, f"keyed by token ids from 0 to {vocab_size - 1}")
         # Minus infinity is a way to say: never this token.
-        if not _is_number(value) or math.isnan(value) or value == math.inf:
-            _refuse(f"logit_bias[{token_id}]", value, "a number, finite or minus infinity")
+        if not _is_number(value) or (value != -math.inf and not -MAX_BIAS <= value <= MAX_BIAS):
+            _refuse(f"logit_bias[{token_id}]", value, f"a number from {-MAX_BIAS:g} to {MAX_BIAS:g} or minus infinity")
 
 
 def _check_constraint(constraint: Any) -> None:
