@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from dataclasses import dataclass, field
 
@@ -173,6 +174,21 @@ def test_the_pool_itself_looks_for_idle_models() -> None:
         await touch(pool, "a")
         machine.now_s += 1
         await until(lambda: not loaded_in(pool))
+
+    asyncio.run(run())
+
+
+def test_a_model_whose_clients_went_while_it_was_loaded_is_put_away_as_well() -> None:
+    async def run() -> None:
+        machine, ticks = Machine(gate=threading.Event()), itertools.count()
+        pool = ModelPool([machine.offer("a")], memory=machine.memory, clock=lambda: next(ticks), idle_unload_s=0.001)
+        client = asyncio.create_task(touch(pool, "a"))
+        await until(lambda: machine.loading)
+        client.cancel()
+        await asyncio.gather(client, return_exceptions=True)
+        await asyncio.sleep(0.01)  # the pool has looked, and found nothing to put away
+        machine.gate.set()  # type: ignore[union-attr]  # set some lines above
+        await until(lambda: machine.loaded and machine.loaded[0].is_closed)
 
     asyncio.run(run())
 

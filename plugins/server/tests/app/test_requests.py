@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from inference_pio.errors import EngineDeadError, QueueFullError
+from inference_pio.server.endpoint_route import _Deadline
 from inference_pio.server.model_pool import ModelPool, Offer
 from inference_pio.server.options import ServerOptions
 
@@ -166,6 +167,31 @@ def test_a_request_that_takes_too_long_is_stopped_and_told_so(stream: bool, fake
     assert response.status_code == (200 if stream else 504)
     assert "request_timeout" in response.text
     assert fake.generations[0].is_cancelled
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_client_that_goes_at_the_moment_of_an_answer_is_noticed(turns: int) -> None:
+    async def run() -> None:
+        has_ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        async def work() -> str:
+            return await has_ended
+
+        async def request() -> None:
+            await _Deadline(1000).limit(work())
+            await asyncio.sleep(0)  # something to cancel must follow, as sending does
+
+        task = asyncio.ensure_future(request())
+        await asyncio.sleep(0.01)
+        has_ended.set_result("answer")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        is_late = task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled() or is_late
+
+    asyncio.run(run())
 
 
 def test_the_time_of_a_request_runs_while_its_model_is_loaded(fake: FakeModel) -> None:

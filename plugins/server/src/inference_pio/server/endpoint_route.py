@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.datastructures import Headers
 
@@ -21,7 +21,7 @@ from .request_record import RequestRecord, record_of
 from .sending import end_events, send_error_event, send_event, send_json, start_events
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
     from starlette.types import Receive, Scope, Send
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .metrics import ServerMetrics
     from .model_pool import ModelPool
     from .options import ServerOptions
+
+T = TypeVar("T")
 
 
 class Slots:
@@ -147,15 +149,39 @@ class EndpointRoute:
 
 
 class _Deadline:
+    """Ends what a task waits for when its time is over.
+
+    Not by ``asyncio.wait_for``: until Python 3.12 that swallows a cancellation that comes together with a result, and
+    then goes on for a client that has gone.
+    """
+
     def __init__(self, seconds: float | None) -> None:
         loop = asyncio.get_running_loop()
         self._loop, self._end_s = loop, None if seconds is None else loop.time() + seconds
 
-    async def limit(self, work: Any) -> Any:
+    async def limit(self, work: Awaitable[T]) -> T:
         """Wait for something until the time is over: then it is cancelled, and this raises ``TimeoutError``."""
         if self._end_s is None:
             return await work
-        return await asyncio.wait_for(work, self._end_s - self._loop.time())
+        task: Any = asyncio.current_task()
+        is_over = False
+
+        def end() -> None:
+            nonlocal is_over
+            is_over = True
+            task.cancel()
+
+        timer = self._loop.call_at(self._end_s, end)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if not is_over:
+                raise
+            if hasattr(task, "uncancel"):  # from Python 3.11 on
+                task.uncancel()
+            raise asyncio.TimeoutError from None
+        finally:
+            timer.cancel()
 
 
 async def _close(events: AsyncIterator[bytes]) -> None:

@@ -44,6 +44,7 @@ class Offer:
         owner: The distribution that brings it.
         weights: Which checkpoint it runs.
         description: For people.
+        fetch: Gets what ``load`` would download, while somebody looks: with a bar, and with the question about terms.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Offer:
     owner: str = ""
     weights: str = ""
     description: str = ""
+    fetch: Callable[[], object] = lambda: None
 
 
 @dataclass
@@ -210,6 +212,7 @@ class ModelPool:
         place.loads += 1
         place.last_used_s = self._clock()
         logger.info("loaded model %r in %.1f s", name, time.perf_counter() - started_s)
+        self._look_again_later(place)  # whoever asked for it may have gone meanwhile
         return None
 
     async def _make_room(self, place: Place) -> ApiError | None:
