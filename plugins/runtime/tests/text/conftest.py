@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from inference_pio.errors import TokenizerError
 from inference_pio.generation import SamplingOptions
 from inference_pio.hooks import HookCaller
 from inference_pio.runtime.causal_lm import CausalLMPlugin
@@ -91,6 +92,8 @@ class LetterTokenizer:
     chat_template: str | None = None
 
     def token_bytes(self, token_id: int) -> bytes:
+        if not 0 <= token_id < self.vocab_size:
+            raise TokenizerError(f"token id {token_id} is not in the vocabulary of {self.vocab_size} tokens")
         return LETTERS[token_id].encode()
 
     def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
@@ -126,9 +129,10 @@ class LetterModel(CausalLMPlugin):
     def build_model(self, config: BaseConfig) -> Any:
         raise NotImplementedError
 
-    def start(self, scripts: Mapping[str, str], *, slots: int = 4) -> ScriptExecutor:
-        """Make it answer prompts that end in a key with its value."""
+    def start(self, scripts: Mapping[str, str], *, slots: int = 4, padding: int = 0) -> ScriptExecutor:
+        """Make it answer prompts that end in a key with its value; ``padding`` tokens have no letter."""
         executor = ScriptExecutor()
+        executor.vocab_size += padding
         executor.scripts = dict(scripts)
         self.config = self.config_type()()
         self.engine = Engine(executor, slots=slots, **self.engine_options)

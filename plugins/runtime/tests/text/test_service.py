@@ -131,19 +131,21 @@ def test_sixty_four_at_once_get_each_their_own_answer_and_the_hooks_hear_of_each
 
 
 def test_a_stop_text_ends_the_computation_too(model):
-    is_read = threading.Event()
+    is_ahead, is_read = threading.Event(), threading.Event()
 
     def wait_for_the_reader(executor):
         steps = iter(range(100))
-        executor.on_step = lambda: next(steps) < 5 or is_read.wait()
+        executor.on_step = lambda: next(steps) < 5 or (is_ahead.set(), is_read.wait())
 
     async def work(service):
-        text = await answer(service, "q", stop="bc", max_new_tokens=50)
+        generation = await start(service, "q", stop="bc", max_new_tokens=50)
+        assert is_ahead.wait(10)  # in the event loop: nothing is read meanwhile
+        chunks = await read(generation)
         is_read.set()
         await asyncio.wait_for(until(lambda: not service._engine._requests), 10)
-        return text, service.figures()["new_tokens"]
+        return "".join(chunk.text for chunk in chunks), chunks[-1].finish_reason, service.figures()["new_tokens"]
 
-    assert serve(model, {"q": "abc" * 15}, work, prepare=wait_for_the_reader) == (("a", "stop"), 6)
+    assert serve(model, {"q": "abc" * 15}, work, prepare=wait_for_the_reader) == ("a", "stop", 6)
 
 
 async def until(condition):
@@ -338,6 +340,23 @@ def test_what_cannot_be_asked_is_refused_at_once(model):
         assert (service.name, service.context) == ("letters", 60)
 
     serve(model, {}, work)
+
+
+def test_tokens_that_only_the_model_knows_stand_for_no_bytes(model):
+    known = model.start({}).vocab_size
+
+    async def work(service):
+        assert service.vocab_size == known + 3
+        chunks = await read(await start(service, "q", logprobs=service.vocab_size))
+        assert [chunk.finish_reason for chunk in chunks][-1] == "stop"
+        told = {token for chunk in chunks for each in chunk.logprobs for token, _ in each.top}
+        assert told == set(range(known + 3))
+        assert [service.token_bytes(token) for token in sorted(told)[known - 1 :]] == [b".", b"", b"", b""]
+        for outside in (known + 3, -1, 2**40):
+            with pytest.raises(TokenizerError, match=f"token id {outside} is not in the vocabulary"):
+                service.token_bytes(outside)
+
+    serve(model, {"q": "hi"}, work, padding=3)
 
 
 def test_a_full_queue_says_so_and_the_others_go_on(model):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from inference_pio.errors import EngineDeadError, InvalidOptionError, NotLoadedError
+from inference_pio.errors import EngineDeadError, InvalidOptionError, NotLoadedError, TokenizerError
 
 from .served_generation import ServedGeneration
 
@@ -110,8 +110,20 @@ class TextService:
         return await _run_where(is_small, lambda: self._plugin.detokenize(token_ids, skip_special_tokens=False))
 
     def token_bytes(self, token_id: int) -> bytes:
-        """Return the bytes that a token stands for; see ``Tokenizer.token_bytes``."""
-        return self._plugin.token_bytes(token_id)
+        """Return the bytes that a token stands for; see ``Tokenizer.token_bytes``.
+
+        None for rows of the model's vocabulary that the tokenizer does not know: they fill it up to a round number, and
+        may be among the likeliest tokens of a position all the same.
+
+        Raises:
+            TokenizerError: The token is not in the model's vocabulary.
+        """
+        try:
+            return self._plugin.token_bytes(token_id)
+        except TokenizerError:
+            if 0 <= token_id < self.vocab_size:
+                return b""
+            raise
 
     # Answers.
 
