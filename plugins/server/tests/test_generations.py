@@ -42,6 +42,43 @@ def test_pieces_come_as_they_are_made(model: FakeModel) -> None:
     assert asyncio.run(read()) == [0, 1] * 4
 
 
+def test_many_answers_of_different_lengths_are_read_whole(model: FakeModel) -> None:
+    async def read() -> dict[int, str]:
+        texts: dict[int, str] = {}
+        async for index, chunk in (await start(model, 100)).chunks():
+            texts[index] = texts.get(index, "") + chunk.text
+        return texts
+
+    model.answer = lambda started: "ab" * ((started.options.seed or 0) % 13)
+    assert asyncio.run(read()) == {place: "ab" * ((7 + place) % 13) for place in range(100)}
+    assert model.running == 0
+
+
+def test_whoever_reads_slowly_is_not_read_ahead_for_without_bound(model: FakeModel) -> None:
+    async def read() -> int:
+        async with contextlib.aclosing((await start(model, 4)).chunks()) as chunks:
+            for _ in range(3):
+                await anext(chunks)
+            for _ in range(1000):
+                await asyncio.sleep(0)
+            return model.steps
+
+    model.answer = "a" * 900
+    assert asyncio.run(read()) == 3 + 4 + 4  # read, in the queue, and one in the hands of each
+    assert all(generation.is_cancelled for generation in model.generations)
+
+
+def test_an_answer_that_is_cancelled_from_within_is_not_waited_for(model: FakeModel) -> None:
+    async def read() -> None:
+        async for _ in (await start(model, 3)).chunks():
+            pass
+
+    model.failure = asyncio.CancelledError()  # type: ignore[assignment]  # no Exception, on purpose
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(asyncio.wait_for(read(), 10))
+    assert all(generation.is_cancelled for generation in model.generations)
+
+
 def test_no_seed_stays_none(model: FakeModel) -> None:
     asyncio.run(start(model, 2, seed=None))
     assert [started.options.seed for started in model.started] == [None, None]

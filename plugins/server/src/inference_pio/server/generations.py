@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from inference_pio.generation import Chunk, Message, SamplingOptions
+
+from .api_errors import RETRY_AFTER_S, ApiError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -76,6 +78,8 @@ class Generations:
     async def chunks(self) -> AsyncGenerator[tuple[int, Chunk], None]:
         """Yield the number of an answer and its next piece, as they come, until all have ended.
 
+        At most two pieces an answer are read ahead, on average, of whoever reads slowly.
+
         Closing it, cancelling whoever waits for it, or an error of one answer cancels all. Close it by
         ``contextlib.aclosing``: a generator that is merely dropped is closed at some later time.
         """
@@ -86,30 +90,43 @@ class Generations:
             finally:
                 self.cancel()
             return
-        waiting: dict[asyncio.Future[Chunk], int] = {}
+        # A task an answer, and not one a piece: a piece costs the same however many answers there are. Each task comes
+        # into the queue itself when it ends, so whatever ended it is heard of.
+        news: asyncio.Queue[tuple[int, Chunk] | asyncio.Task[None]] = asyncio.Queue()
+        room = asyncio.Semaphore(len(self._running))  # pieces that are read ahead
+        readers = [asyncio.create_task(self._read(index, room, news)) for index in range(len(self._running))]
+        for reader in readers:
+            reader.add_done_callback(news.put_nowait)
         try:
-            for index in range(len(self._running)):
-                waiting[self._next(index)] = index
-            while waiting:
-                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=waiting.__getitem__):
-                    index = waiting.pop(task)
-                    if isinstance(error := task.exception(), StopAsyncIteration):
-                        continue
-                    if error is not None:
-                        raise error
-                    chunk = task.result()
-                    waiting[self._next(index)] = index
-                    yield index, chunk
+            left = len(readers)
+            while left:
+                piece = await news.get()
+                if isinstance(piece, asyncio.Task):
+                    piece.result()
+                    left -= 1
+                else:
+                    room.release()
+                    yield piece
         finally:
             self.cancel()
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
+            for reader in readers:
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
 
-    def _next(self, index: int) -> asyncio.Future[Chunk]:
-        return asyncio.ensure_future(_piece(self._running[index]))
+    async def _read(
+        self, index: int, room: asyncio.Semaphore, news: asyncio.Queue[tuple[int, Chunk] | asyncio.Task[None]]
+    ) -> None:
+        async for chunk in self._running[index]:
+            await room.acquire()
+            news.put_nowait((index, chunk))
 
 
-async def _piece(generation: Generation) -> Chunk:
-    return await generation.__anext__()
+def finish_reason_of(chunk: Chunk) -> Literal["stop", "length"] | None:
+    """Return why an answer has ended, as its client is told; ``None`` before its last piece.
+
+    Raises:
+        ApiError: 503: the answer was cancelled by the server.
+    """
+    if chunk.finish_reason == "cancelled":
+        raise ApiError(503, "the answer was cut off by the server", code="cancelled", retry_after_s=RETRY_AFTER_S)
+    return chunk.finish_reason

@@ -9,8 +9,7 @@ from typing import Literal
 
 from inference_pio.generation import Chunk, GenerationStats, TokenLogprob
 
-from ..api_errors import RETRY_AFTER_S, ApiError
-from ..generations import Generations
+from ..generations import Generations, finish_reason_of
 from .tool_call_reader import Piece, Text, ToolCallReader
 
 FinishReason = Literal["stop", "length", "tool_calls"]
@@ -75,8 +74,6 @@ class _AnswerReader:
         return pieces if chunk.finish_reason is None else pieces + self._calls.finish()
 
     def _finish_reason(self, chunk: Chunk) -> FinishReason | None:
-        if chunk.finish_reason == "cancelled":
-            raise ApiError(503, "the answer was cut off by the server", code="cancelled", retry_after_s=RETRY_AFTER_S)
-        if chunk.finish_reason == "stop" and self._calls is not None and self._calls.calls:
-            return "tool_calls"
-        return chunk.finish_reason
+        reason = finish_reason_of(chunk)
+        has_calls = self._calls is not None and bool(self._calls.calls)
+        return "tool_calls" if reason == "stop" and has_calls else reason

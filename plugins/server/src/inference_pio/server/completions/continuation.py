@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from inference_pio.generation import Chunk, GenerationStats, TokenLogprob
 
-from ..api_errors import RETRY_AFTER_S, ApiError
+from ..generations import finish_reason_of
 from ..prompt_inputs import PromptPlace
 from .logprobs import (
     CompletionLogprobs,
@@ -49,15 +49,14 @@ class Continuation:
         Raises:
             ApiError: 503: the answer was cancelled by the server.
         """
-        if chunk.finish_reason == "cancelled":
-            raise ApiError(503, "the answer was cut off by the server", code="cancelled", retry_after_s=RETRY_AFTER_S)
+        reason = finish_reason_of(chunk)
         begins, self._has_begun = not self._has_begun, True
         self.stats = chunk.stats
         text = (self._echo if begins else "") + chunk.text
         logprobs = self._logprobs(chunk, begins=begins)
-        if not text and not (logprobs and logprobs.tokens) and chunk.finish_reason is None:
+        if not text and not (logprobs and logprobs.tokens) and reason is None:
             return None
-        return CompletionChoice(index=self._index, text=text, logprobs=logprobs, finish_reason=chunk.finish_reason)
+        return CompletionChoice(index=self._index, text=text, logprobs=logprobs, finish_reason=reason)
 
     def _logprobs(self, chunk: Chunk, *, begins: bool) -> CompletionLogprobs | None:
         if self._request.logprobs is None:
