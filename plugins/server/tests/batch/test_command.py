@@ -3,13 +3,14 @@ from __future__ import annotations
 import io
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from inference_pio.cli.app import run
-from inference_pio.errors import EngineDeadError
+from inference_pio.errors import EngineDeadError, LicenseNotAcceptedError
 from inference_pio.server.model_pool import Offer
 
 from ..fake_model import FakeModel, Started
@@ -110,3 +111,42 @@ def test_a_run_that_ends_early_has_an_exit_code_of_its_own(
     model.answer = "Hello."
     assert run(["batch", "in.jsonl", "out.jsonl"]) == ANSWERED
     assert results()["1"]["response"]["status_code"] == 200
+
+
+def test_weights_are_fetched_before_anything_is_answered(
+    monkeypatch: pytest.MonkeyPatch, model: FakeModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetched: list[str] = []
+
+    def offers(*args: object, **more: object) -> list[Offer]:
+        def fetch(name: str) -> None:
+            assert not model.started
+            fetched.append(name)
+
+        return [Offer(name=name, load=lambda: model, fetch=partial(fetch, name)) for name in ("fake", "other")]
+
+    monkeypatch.setattr("inference_pio.server.offers.build_offers", offers)
+    write(chat(1), chat(2, model="nobody"), "torn\n", chat(3, model=7), chat(4, model="FAKE"))
+    assert run(["batch", "in.jsonl", "out.jsonl"]) == ANSWERED
+    assert fetched == ["fake"]
+    fetched.clear()
+    model.started.clear()
+    assert run(["batch", "in.jsonl", "out.jsonl"]) == ANSWERED
+    assert not fetched  # nothing is left that would need them
+    assert run(["batch", "in.jsonl", "more.jsonl", "--model", "other"]) == ANSWERED
+    assert fetched == ["other"]
+
+
+def test_weights_that_cannot_be_fetched_end_the_run(
+    monkeypatch: pytest.MonkeyPatch, model: FakeModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fetch() -> None:
+        raise LicenseNotAcceptedError("nobody has agreed to the terms")
+
+    offers = [Offer(name="fake", load=lambda: model, fetch=fetch)]
+    monkeypatch.setattr("inference_pio.server.offers.build_offers", lambda *args, **more: offers)
+    write(chat(1))
+    assert run(["batch", "in.jsonl", "out.jsonl"]) == 1
+    assert "nobody has agreed" in capsys.readouterr().err
+    assert not model.started
+    assert not results()

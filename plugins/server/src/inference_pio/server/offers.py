@@ -106,9 +106,17 @@ def _offer(host: Host, record: PluginRecord, options: LoadOptions, limits: Engin
         plugin = host.load(record.name, told, force=force, prepare=lambda plugin: limit_engine(plugin, limits))
         return serve_plugin(plugin, limits)
 
+    def fetch() -> None:
+        from inference_pio.cli.loading import pull_weights
+
+        if options.weights is not None or manifest.weights:  # a plugin may do without any
+            accepted, offline = options.accept_license, options.offline
+            pull_weights(host, record.name, options.weights, accept_license=accepted, offline=offline)
+
     return Offer(
         name=record.name,
         load=load,
+        fetch=fetch,
         needed_bytes=0 if force else int(manifest.required_memory_gb * GIGABYTE),
         owner=record.dist,
         weights=weights,

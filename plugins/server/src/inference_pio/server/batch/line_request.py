@@ -24,6 +24,14 @@ class _Named(msgspec.Struct):
     custom_id: Any = None
 
 
+class _Body(msgspec.Struct):
+    model: str
+
+
+class _Asks(msgspec.Struct):
+    body: _Body
+
+
 class _Streams(msgspec.Struct):
     stream: Any = None
 
@@ -45,6 +53,7 @@ class LineError(Exception):
 
 _line = msgspec.json.Decoder(LineRequest)
 _named = msgspec.json.Decoder(_Named)
+_asks = msgspec.json.Decoder(_Asks)
 _streams = msgspec.json.Decoder(_Streams)
 
 
@@ -84,6 +93,14 @@ def _check(request: LineRequest, urls: Collection[str]) -> None:
         raise LineError("invalid_request", "body is not an object", name) from None
     if streams is True:
         raise LineError("stream_not_supported", "a batch does not stream: leave stream out of the body", name)
+
+
+def asked_model(data: bytes | None) -> str | None:
+    """Return the model that a line asks for, ``None`` for a line that will not be answered."""
+    try:
+        return None if data is None else _asks.decode(data).body.model
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _custom_id(data: bytes) -> str | None:

@@ -17,6 +17,7 @@ from ..endpoint import Endpoint
 from ..model_pool import ModelPool
 from .answering import Answerer
 from .input_file import open_input, read_lines, survey
+from .line_request import asked_model
 from .output_file import Output, OutputFile, Stream, open_output
 from .running import BatchRun, Totals
 
@@ -40,6 +41,16 @@ class Batch:
     size: int | None
     lines: int | None
     output: Output
+
+    def models(self) -> list[str]:
+        """Return the models that the lines without a result ask for; none where the input can be read only once."""
+        if self.size is None:
+            return []
+        done = self.output.done if isinstance(self.output, OutputFile) else frozenset[int]()
+        lines = (data for number, data in read_lines(self.source, self.size) if number not in done)
+        names = dict.fromkeys(filter(None, map(asked_model, lines)))
+        self.source.seek(0)
+        return list(names)
 
     def answer(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from pathlib import Path
@@ -106,19 +107,26 @@ def _answer(
     from inference_pio.generation import LoadOptions
     from inference_pio.host import default_host
 
+    from ..api_errors import ApiError
     from ..batch.display import BatchDisplay, tell_totals
     from ..batch.session import open_batch
     from ..endpoints import ENDPOINTS
-    from ..model_pool import ModelPool
+    from ..model_pool import ModelPool, Offer
     from ..offers import build_offers
 
     load = LoadOptions(**{name: given[name] for name in _LOADING})
     offers = build_offers(default_host(), given["models"], load, force=given["force"])
     endpoints = {endpoint.path: endpoint for endpoint in ENDPOINTS if endpoint.path in URLS}
-    with open_batch(source, target) as batch, BatchDisplay(batch.lines) as display:
-        totals, stopped_by = batch.answer(
-            endpoints, ModelPool(offers), concurrency=given["concurrency"], report=display
-        )
+    with open_batch(source, target) as batch:
+        pool = ModelPool(offers)
+        asked: dict[Offer, None] = {}
+        for name in given["models"] or batch.models():
+            with contextlib.suppress(ApiError):  # there is no such model: its lines get that as an answer
+                asked[pool.find(name).offer] = None
+        for offer in asked:
+            offer.fetch()
+        with BatchDisplay(batch.lines) as display:
+            totals, stopped_by = batch.answer(endpoints, pool, concurrency=given["concurrency"], report=display)
     tell_totals(totals)
     if summary is not None:
         figures = {**dataclasses.asdict(totals), "tokens_per_s": totals.tokens_per_s}

@@ -191,13 +191,13 @@ def command(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, log_js
     from ..listening import listen, listen_unix, url_of
     from ..serving import serve
 
-    host, keys = default_host(), load_keys(given["api_keys"])
+    keys = load_keys(given["api_keys"])
     require_protection(given, keys)
-    options = _load_options(given)
-    plan = _plan(host, names, options, given, keys)
+    plan = _plan(default_host(), names, _load_options(given), given, keys)
     with results_only() as out:
-        for name in plan.preload:
-            _fetch(host, name, options)
+        for offer in plan.offers:
+            if offer.name in plan.preload:
+                offer.fetch()
         sock = listen_unix(given["unix"]) if given["unix"] else listen(given["host"], given["port"])
         url = url_of(sock)
         configure_logging(as_json=log_json, debug=ctx.ensure_object(State).debug)
@@ -276,16 +276,6 @@ def _server_options(given: dict[str, Any], keys: ApiKeys) -> ServerOptions:
 
 def _bytes(amount: float | None, unit: float) -> int | None:
     return None if amount is None else int(amount * unit)
-
-
-def _fetch(host: Host, name: str, options: LoadOptions) -> None:
-    """Fetch a model's weights while somebody looks: here is a bar, and here the terms can be agreed to."""
-    from inference_pio.cli.loading import pull_weights
-
-    manifest = host.record(name).manifest
-    if options.weights is None and (manifest is None or not manifest.weights):
-        return  # a plugin may do without any
-    pull_weights(host, name, options.weights, accept_license=options.accept_license, offline=options.offline)
 
 
 def _announce(url: str, plan: Plan, *, as_json: bool, open_page: bool, out: TextIO) -> None:
