@@ -10,7 +10,7 @@ import jsonschema  # type: ignore[import-untyped]  # it brings no types
 import numpy as np
 import pytest
 
-from inference_pio.errors import InferencePioError
+from inference_pio.errors import InvalidOptionError
 from inference_pio.generation import Constraint
 from inference_pio.runtime.constraints import GrammarCompiler, grammar_constraint
 
@@ -90,7 +90,7 @@ def test_white_space_comes_to_an_end(compiler: GrammarCompiler) -> None:
     constraint = compiler.compile(Constraint(kind="json_schema", source='{"type": "object"}'))
     for byte in b"{\n" + b" " * 32:
         constraint.accept(byte)
-    with pytest.raises(InferencePioError, match="cannot be followed any further"):
+    with pytest.raises(InvalidOptionError, match="cannot be followed any further"):
         constraint.accept(ord(" "))
 
 
@@ -110,7 +110,7 @@ def test_a_token_that_takes_too_long_ends_the_request(
 ) -> None:
     monkeypatch.setattr(grammar_constraint, "SLOW_STEP_S", -1.0)
     constraint = compiler.compile(Constraint(kind="regex", source="abc"))
-    with pytest.raises(InferencePioError, match="seconds a token"):
+    with pytest.raises(InvalidOptionError, match="seconds a token"):
         constraint.mask(np.zeros(PADDED, np.float32))
 
 

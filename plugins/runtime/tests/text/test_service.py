@@ -23,6 +23,7 @@ from inference_pio.errors import (
 from inference_pio.generation import Constraint, SamplingOptions
 from inference_pio.hookspecs import hookimpl
 from inference_pio.runtime.chat_templates import ChatTemplate
+from inference_pio.runtime.service import GRAMMAR_THREADS
 
 
 class Recorder:
@@ -357,6 +358,40 @@ def test_tokens_that_only_the_model_knows_stand_for_no_bytes(model):
                 service.token_bytes(outside)
 
     serve(model, {"q": "hi"}, work, padding=3)
+
+
+def test_constraints_that_take_long_leave_room_for_others(model, monkeypatch):
+    go, at_once, most = threading.Event(), [], []
+
+    def compile_slowly(options):
+        if options.constraint is not None:
+            at_once.append(options)
+            most.append(len(at_once))
+            assert go.wait(10)
+            at_once.pop()
+
+    monkeypatch.setattr(model, "_compiled", compile_slowly)
+
+    async def work(service):
+        slow = [
+            asyncio.ensure_future(answer(service, "q", constraint=Constraint(kind="regex", source="a" * (1 + number))))
+            for number in range(100)
+        ]
+        await asyncio.wait_for(until(lambda: most), 10)
+        quick = await asyncio.wait_for(answer(service, "q"), 10)
+        await asyncio.wait_for(asyncio.to_thread(lambda: None), 10)  # as long texts are tokenized
+        for each in slow[50:]:
+            each.cancel()
+        await asyncio.wait(slow[50:])
+        go.set()
+        told = await asyncio.gather(*slow, return_exceptions=True)
+        return quick, [isinstance(each, BaseException) for each in told]
+
+    quick, failed = serve(model, {"q": "hi"}, work)
+    assert quick == ("hi", "stop")
+    assert failed == [False] * 50 + [True] * 50
+    assert max(most) <= GRAMMAR_THREADS
+    assert len(most) <= 50 + GRAMMAR_THREADS
 
 
 def test_a_full_queue_says_so_and_the_others_go_on(model):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from .causal_lm import CausalLMPlugin
     from .request import Request, TokenEvent
+    from .text_generation import TextGeneration
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -35,6 +36,10 @@ News = list[tuple["Request", "list[TokenEvent]", "FinishReason | None", "Inferen
 
 DIRECT_CHARS = 10_000
 """Characters up to which a text is rendered or tokenized at once, a few milliseconds; longer ones in a thread."""
+
+GRAMMAR_THREADS = 2
+"""Constraints that are compiled at once. A hostile one takes seconds and gigabytes, in a process of its own; many of
+them must take neither all memory nor the threads that others need."""
 
 _HOOKS = ("pio_before_generation", "pio_logits_processors", "pio_after_generation")
 
@@ -73,6 +78,7 @@ class TextService:
         # Hooks are anybody's code and may take their time; one thread, so that they hear of things in order.
         has_hooks = any(plugin.hooks.implementations(hook) for hook in _HOOKS)
         self._hook_thread = ThreadPoolExecutor(1, f"hooks of {self.name}") if has_hooks else None
+        self._grammar_threads = ThreadPoolExecutor(GRAMMAR_THREADS, f"grammars of {self.name}")
         self._thread = threading.Thread(target=self._run, name=f"engine of {self.name}", daemon=True)
         self._thread.start()
 
@@ -88,7 +94,8 @@ class TextService:
         """
         plain = [_with_joined_text(message) for message in messages]
         size = sum(len(content) for message in plain if isinstance(content := message.get("content"), str))
-        is_small = size <= DIRECT_CHARS and not tools
+        # Calls are not counted, and may be long.
+        is_small = size <= DIRECT_CHARS and not tools and not any(message.get("tool_calls") for message in plain)
         return await _run_where(is_small, lambda: self._plugin.apply_chat_template(plain, tools))
 
     async def tokenize(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
@@ -154,10 +161,14 @@ class TextService:
         """
         self._check_alive()
         self._bind(asyncio.get_running_loop())
-        generation = await _run_where(
-            options.constraint is None and self.sampling_defaults.constraint is None,
-            lambda: self._plugin.new_generation(text, prompt_ids, options, messages, cache_salt=cache_salt),
-        )
+
+        def make() -> TextGeneration:
+            return self._plugin.new_generation(text, prompt_ids, options, messages, cache_salt=cache_salt)
+
+        if options.constraint is None and self.sampling_defaults.constraint is None:
+            generation = make()
+        else:
+            generation = await asyncio.get_running_loop().run_in_executor(self._grammar_threads, make)
         processors = await self._in_hook_thread(generation.tell_start, lambda: generation.tell_end("cancelled"))
         try:
             self._check_alive()
@@ -201,6 +212,7 @@ class TextService:
     def _unload(self) -> None:
         self._plugin.cleanup()  # waits for the step that is under way; the thread ends after it
         self._thread.join()
+        self._grammar_threads.shutdown(wait=False)
         if self._hook_thread is not None:
             self._hook_thread.shutdown()
 

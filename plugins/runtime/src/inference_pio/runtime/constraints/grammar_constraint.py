@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inference_pio.errors import InferencePioError
+from inference_pio.errors import InvalidOptionError
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher
@@ -42,7 +42,7 @@ class GrammarConstraint:
         """Set the logits of forbidden tokens to minus infinity, in place; (V,) float32.
 
         Raises:
-            InferencePioError: What may follow cannot be computed within the limits.
+            InvalidOptionError: What may follow cannot be computed within the limits.
         """
         start = time.thread_time()
         packed = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
@@ -59,7 +59,7 @@ class GrammarConstraint:
         """Go on to what follows a token.
 
         Raises:
-            InferencePioError: The token was forbidden, or what may follow cannot be computed within the limits.
+            InvalidOptionError: The token was forbidden, or what may follow cannot be computed within the limits.
         """
         start = time.thread_time()
         self._matcher.consume_token(token_id)
@@ -68,9 +68,9 @@ class GrammarConstraint:
     def _check(self, start: float) -> None:
         if self._matcher.is_error():
             reason = self._matcher.get_error().replace("<non-verbose/>", "").strip()
-            raise InferencePioError(f"the constraint cannot be followed any further: {reason[:500]}. Make it simpler")
+            raise InvalidOptionError(f"constraint: it cannot be followed any further: {reason[:500]}. Make it simpler")
         if time.thread_time() - start > SLOW_STEP_S:
-            raise InferencePioError(
-                f"the constraint takes more than {SLOW_STEP_S} seconds a token, and other requests wait for it. "
+            raise InvalidOptionError(
+                f"constraint: it takes more than {SLOW_STEP_S} seconds a token, and other requests wait for it. "
                 "Make it simpler"
             )

@@ -27,7 +27,7 @@ class TokenConstraint(Protocol):
             logits: (V,) float32; V may be larger than the vocabulary, and tokens beyond it are forbidden, too.
 
         Raises:
-            InferencePioError: What may follow cannot be computed within the limits.
+            InvalidOptionError: What may follow cannot be computed within the limits.
         """
 
     def accept(self, token_id: int) -> None:
