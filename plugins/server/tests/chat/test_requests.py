@@ -65,6 +65,7 @@ def tool(**function: Any) -> dict[str, Any]:
             "no earlier message",
         ),
         ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens", "says otherwise"),
+        ({"messages": HI * 2049}, "messages", "length <= 2048"),
         ({"max_tokens": 0}, "max_tokens", ">= 1"),
         ({"n": 10**9}, "n", "<= 128"),
         ({"top_logprobs": 3}, "top_logprobs", "logprobs = true"),
@@ -233,7 +234,8 @@ def test_arguments_that_are_no_object_are_given_on_as_they_are(arguments: str, m
 def test_a_model_that_cannot_chat_says_so(model: FakeModel) -> None:
     model.has_chat_template = False
     error = refusal(CHAT, model, messages=HI)
-    assert (error.param, "no chat template" in error.message) == ("messages", True)
+    assert error.param == "messages"
+    assert "has no chat template: it continues text. Use /v1/completions" in error.message
 
 
 def test_a_prompt_beyond_the_context_has_its_code(model: FakeModel) -> None:

@@ -198,7 +198,7 @@ class ModelPool:
             place.loading = None
 
     async def _try_to_load(self, place: Place) -> ApiError | None:
-        name, started_s = place.offer.name, time.perf_counter()
+        name = place.offer.name
         logger.info("loading model %r", name)
         try:
             place.model = await in_daemon_thread(place.offer.load)
@@ -211,7 +211,6 @@ class ModelPool:
             return _failed(name, FAILURE_MEMORY_S)
         place.loads += 1
         place.last_used_s = self._clock()
-        logger.info("loaded model %r in %.1f s", name, time.perf_counter() - started_s)
         self._look_again_later(place)  # whoever asked for it may have gone meanwhile
         return None
 

@@ -37,14 +37,16 @@ class PromptPlace:
     token_ids: list[int]
 
 
-async def prompts_of(given: PromptInput, name: str, model: ServedModel) -> list[PromptPlace]:
+async def prompts_of(
+    given: PromptInput, name: str, model: ServedModel, *, most: int = MAX_PROMPTS
+) -> list[PromptPlace]:
     """Return every text with its tokens, none without any.
 
     Raises:
         ApiError: 400; names the text or token that cannot be.
     """
     prompts = []
-    for place, each in _separate(given, name):
+    for place, each in _separate(given, name, most):
         if isinstance(each, str):
             prompts.append(PromptPlace(place, each, await token_ids_of_text(each, place, model)))
         else:
@@ -79,7 +81,7 @@ def check_token_ids(token_ids: Sequence[int], place: str, model: ServedModel) ->
             raise invalid(where, f"{where}: token ids of {model.name} are from 0 to {model.vocab_size - 1}")
 
 
-def _separate(given: PromptInput, name: str) -> Iterator[tuple[str, str | list[int]]]:
+def _separate(given: PromptInput, name: str, most: int) -> Iterator[tuple[str, str | list[int]]]:
     if isinstance(given, str):
         yield name, given
         return
@@ -87,8 +89,8 @@ def _separate(given: PromptInput, name: str) -> Iterator[tuple[str, str | list[i
         raise invalid(name, f"{name} is an empty list: give at least one text, or the token ids of one")
     kind = type(given[0])
     numbers: list[int] = []
-    if kind is not int and len(given) > MAX_PROMPTS:
-        raise invalid(name, f"{name} has {len(given)} texts; at most {MAX_PROMPTS} are taken at once")
+    if kind is not int and len(given) > most:
+        raise invalid(name, f"{name} has {len(given)} texts; at most {most} are taken at once")
     for index, each in enumerate(given):
         place = f"{name}[{index}]"
         if type(each) is not kind:

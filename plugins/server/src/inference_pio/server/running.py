@@ -73,13 +73,13 @@ class Server(uvicorn.Server):
             self._cancel()
             return
         self.should_exit = self._lifecycle.is_stopping = True
-        logger.info("stopping; %d requests are under way", len(self.server_state.tasks))
+        logger.info("stopping; requests under way: %d", len(self.server_state.tasks))
         self._loop.call_later(self._shutdown_timeout_s, self._cancel)
 
     def _cancel(self) -> None:
         tasks = list(self.server_state.tasks)
         if tasks:
-            logger.warning("cancelling %d requests", len(tasks))
+            logger.warning("cancelling what is under way: %d", len(tasks))
         for task in tasks:
             task.cancel()
         assert self._loop is not None, "as in stop"

@@ -12,7 +12,7 @@ from inference_pio.errors import TokenizerError
 from .api_errors import invalid
 from .chat.messages import Message
 from .chat.plan import plan_of
-from .chat.request import MAX_TOOLS, ChatRequest
+from .chat.request import MAX_MESSAGES, MAX_TOOLS, ChatRequest
 from .chat.starting import prompt_of
 from .chat.tools import Tool
 from .endpoint import Answer, Call, Endpoint, RequestBody
@@ -34,7 +34,7 @@ class TokenizeRequest(RequestBody, frozen=True, kw_only=True, forbid_unknown_fie
     """
 
     prompt: str | None = None
-    messages: Annotated[list[Message], Meta(min_length=1)] | None = None
+    messages: Annotated[list[Message], Meta(min_length=1, max_length=MAX_MESSAGES)] | None = None
     tools: Annotated[list[Tool], Meta(max_length=MAX_TOOLS)] | None = None
     add_special_tokens: bool | None = None
 

@@ -11,6 +11,8 @@ from .messages import Message
 from .response_format import ResponseFormat
 from .tools import Tool, ToolChoice
 
+MAX_MESSAGES = 2048
+"""More than contexts have room for; it takes the event loop a moment to look at each."""
 MAX_TOOLS = 128
 MAX_METADATA = 16
 
@@ -21,7 +23,7 @@ MetadataValue = Annotated[str, Meta(max_length=512)]
 class ChatRequest(ChoiceFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A conversation, and how to go on with it; ``null`` is the same as nothing."""
 
-    messages: Annotated[list[Message], Meta(min_length=1)]
+    messages: Annotated[list[Message], Meta(min_length=1, max_length=MAX_MESSAGES)]
     tools: Annotated[list[Tool], Meta(max_length=MAX_TOOLS)] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None

@@ -26,6 +26,10 @@ async def prompt_of(plan: Plan, model: ServedModel, *, add_special_tokens: bool 
     Raises:
         ApiError: 400: the model cannot chat, or not about this.
     """
+    if not model.has_chat_template:
+        raise invalid(
+            "messages", f"messages: {model.name} has no chat template: it continues text. Use /v1/completions"
+        )
     try:
         text = await model.render(plan.messages, tools=plan.tools)
         return text, await model.tokenize(text, add_special_tokens=add_special_tokens)

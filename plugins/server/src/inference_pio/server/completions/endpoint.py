@@ -17,11 +17,11 @@ from ..chat.response_format import format_constraint
 from ..endpoint import Answer, Call, Endpoint
 from ..event_stream import EventStream, encode_event
 from ..generations import Generations
-from ..prompt_inputs import MAX_PROMPTS, PromptPlace, prompts_of
+from ..prompt_inputs import PromptPlace, prompts_of
 from ..sampling_fields import sampling_options
 from ..usage import Usage, usage_of
 from .continuation import Continuation
-from .request import CompletionsRequest, check_request
+from .request import MAX_CHOICES, CompletionsRequest, check_request
 from .response import Completion, CompletionChoice, joined
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ class Completions(Endpoint[CompletionsRequest]):
     async def answer(self, request: CompletionsRequest, model: ServedModel, call: Call) -> Answer:
         """See ``Endpoint``."""
         check_request(request)
-        prompts = await prompts_of(request.prompt, "prompt", model)
         n = request.n or 1
-        if n * len(prompts) > MAX_PROMPTS:
-            raise invalid("n", f"n: {n} answers to each of {len(prompts)} prompts are more than {MAX_PROMPTS} in all")
+        prompts = await prompts_of(request.prompt, "prompt", model, most=MAX_CHOICES)
+        if n * len(prompts) > MAX_CHOICES:
+            raise invalid("n", f"n: {n} answers to each of {len(prompts)} prompts are more than {MAX_CHOICES} in all")
         choices = [
             Continuation(request, prompt, model, place * n + answer)
             for place, prompt in enumerate(prompts)

@@ -11,6 +11,10 @@ from ..chat.response_format import ResponseFormat
 from ..prompt_inputs import PromptInput
 from ..sampling_fields import MAX_TOP_LOGPROBS, ChoiceFields, check_stream_options
 
+MAX_CHOICES = 512
+"""Most answers to one request, for all its prompts: as many as may wait in a model's queue by default. A request with
+more would be told to come back later for ever."""
+
 DEFAULT_MAX_TOKENS = 16
 """What the protocol says where a request says nothing."""
 

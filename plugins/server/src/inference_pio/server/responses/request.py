@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from ..chat.request import MAX_METADATA, MAX_TOOLS, MetadataKey, MetadataValue
+from ..chat.request import MAX_MESSAGES, MAX_METADATA, MAX_TOOLS, MetadataKey, MetadataValue
 from ..chat.response_format import JsonObjectFormat, RegexFormat, TextFormat
 from ..chat.tools import FunctionName
 from ..sampling_fields import SamplingFields
@@ -61,7 +61,7 @@ class ResponsesRequest(SamplingFields, frozen=True, kw_only=True, forbid_unknown
     Fields of type ``None`` and empty lists are those that clients may send, and that can have no other value here.
     """
 
-    input: str | Annotated[list[InputItem], Meta(min_length=1)]
+    input: str | Annotated[list[InputItem], Meta(min_length=1, max_length=MAX_MESSAGES)]
     instructions: str | None = None
     max_output_tokens: Annotated[int, Meta(ge=1)] | None = None
     stream: bool | None = None
