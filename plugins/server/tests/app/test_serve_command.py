@@ -234,3 +234,30 @@ def test_help_loads_neither_the_server_nor_a_model() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("command", [["serve", "talker", "--port", "0"], ["batch", "in.jsonl", "out.jsonl"]])
+def test_terms_that_nobody_has_agreed_to_are_told_before_anything_is_answered(
+    cli: CommandLine, command: list[str]
+) -> None:
+    path = Path(cli.environment["PYTHONPATH"]) / "talker" / "plugin_manifest.json"
+    manifest = json.loads(path.read_text())
+    file = {"source": "file:voice.bin", "sha256": "0" * 64, "size_bytes": 1, "format": "gguf"}
+    manifest["weights"] = [{"id": "voice", **file, "license": "Terms of the Voice", "consent": True, "default": True}]
+    path.write_text(json.dumps(manifest))
+    body = {"model": "talker", "messages": [{"role": "user", "content": "good day"}]}
+    line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    (cli.home / "in.jsonl").write_text(json.dumps(line) + "\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "inference_pio", *command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=cli.environment,
+        cwd=cli.home,
+        timeout=HANGS_S,
+    )
+    assert done.returncode == 1
+    assert "Terms of the Voice" in done.stderr
+    assert "--accept-license" in done.stderr
+    assert all(path.stat().st_size == 0 for path in cli.home.glob("out.jsonl"))
