@@ -23,7 +23,7 @@ import numpy as np
 
 from inference_pio.errors import HookError, InferencePioError, InvalidOptionError
 
-from .draws import exponential_draws
+from .draws import race_winner
 from .logprobs import report_logprob
 from .penalties import TokenCounts, penalize_occurrence, penalize_repetition
 from .selection import largest, nucleus
@@ -154,21 +154,19 @@ class Sampler:
 
     def _draw(self, logits: NDArray[np.float32], peak: np.float32) -> int:
         """Filter and draw; ``peak`` is the largest logit, finite."""
-        ids: NDArray[np.int64] | slice = slice(None)
-        if 0 < self._top_k < self._vocab_size:
-            ids = largest(logits, self._top_k)
+        ids = largest(logits, self._top_k) if 0 < self._top_k < self._vocab_size else None
         with np.errstate(over="ignore", under="ignore"):  # a hopeless token may have weight 0
-            weights = np.exp((logits[ids] - peak) / np.float32(self._temperature))
-        ids = np.arange(self._vocab_size) if isinstance(ids, slice) else ids
+            weights = (logits if ids is None else logits[ids]) - peak
+            weights /= np.float32(self._temperature)
+            np.exp(weights, out=weights)
         if self._top_p < 1.0:
             kept = nucleus(weights, self._top_p)
-            ids, weights = ids[kept], weights[kept]
+            ids, weights = kept if ids is None else ids[kept], weights[kept]
         if self._min_p:
             kept = np.flatnonzero(weights >= self._min_p * weights.max())
-            ids, weights = ids[kept], weights[kept]
-        if len(ids) == 1:
-            return int(ids[0])
-        return int(ids[np.argmax(weights / exponential_draws(self.seed, self._draws, ids))])
+            ids, weights = kept if ids is None else ids[kept], weights[kept]
+        place = race_winner(self.seed, self._draws, weights, ids) if len(weights) > 1 else 0
+        return place if ids is None else int(ids[place])
 
 
 def _checked_argmax(logits: NDArray[np.float32]) -> int:

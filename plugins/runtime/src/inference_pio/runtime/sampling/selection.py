@@ -70,12 +70,18 @@ def nucleus(weights: NDArray[np.floating[Any]], top_p: float) -> NDArray[np.int6
     Returns:
         Indices, ascending, int64. The token that crosses ``top_p`` belongs to the set (Holtzman et al. 2019).
     """
-    wanted = top_p * float(weights.sum(dtype=np.float64))
+    total = float(weights.sum(dtype=np.float64))
+    wanted = top_p * total
+    # What is lighter than this is lighter than 1 - top_p in all, so the rest reaches top_p: half of it, for rounding.
+    candidates = np.flatnonzero(weights >= 0.5 * (1 - top_p) * total / len(weights))
     size = _FIRST_NUCLEUS
     while True:
-        superset = largest(weights, size)
-        order = superset[descending(weights[superset])]
-        reached = np.cumsum(weights[order], dtype=np.float64)
+        values = weights[candidates]
+        superset = largest(values, size)
+        order = superset[descending(values[superset])]
+        reached = np.cumsum(values[order], dtype=np.float64)
         if reached[-1] >= wanted or len(order) == len(weights):
-            return np.sort(order[: int(np.searchsorted(reached, wanted)) + 1])
+            return np.sort(candidates[order[: int(np.searchsorted(reached, wanted)) + 1]])
+        if len(order) == len(candidates):  # top_p is 1 but for rounding
+            candidates = np.arange(len(weights), dtype=np.int64)
         size *= 8
