@@ -81,5 +81,10 @@ def test_a_model_without_a_chat_template_says_so() -> None:
     assert "chat template" in error.message
 
 
+def test_more_tokens_than_any_text_has_are_refused() -> None:
+    error = refusal(Detokenize(), FakeModel(), tokens=[5] * 262_145)
+    assert (error.param, "<= 262144" in error.message) == ("tokens", True)
+
+
 def test_a_token_that_the_tokenizer_does_not_know_is_a_bad_request() -> None:
     assert refusal(Detokenize(), FakeModel(vocab_size=300), tokens=[280]).param == "tokens"

@@ -15,6 +15,7 @@ from inference_pio.runtime.tokenizers import Tokenizer
 from inference_pio.runtime.tokenizers.detokenizer import byte_alphabet
 from inference_pio.runtime.tokenizers.gguf_tokenizers import tokenizer_from_gguf
 from inference_pio.runtime.tokenizers.splitters import SPLITTERS
+from inference_pio.runtime.tokenizers.tokenizer import LONG_CHARS
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6
 MERGES = ["l l", "h e", "he ll", "hell o", "Ġ w", "Ġw o", "1 2", "Ġ Ġ"]
@@ -146,10 +147,17 @@ def test_flags_add_special_tokens_unless_the_caller_says_no(add_bos: bool, add_e
     assert tokenizer.encode("hello") == [*before, *plain, *behind]
 
 
-@pytest.mark.parametrize("text", ["\ud800", "ok \udcff"])
+@pytest.mark.parametrize("text", ["\ud800", "ok \udcff", "ok" * LONG_CHARS + "\udcff"])
 def test_a_lone_surrogate_is_refused_with_its_place(text: str) -> None:
     with pytest.raises(TokenizerError, match=f"lone surrogate .* at character {len(text) - 1}"):
         build(byte_level()).encode(text)
+
+
+def test_a_long_text_has_the_tokens_of_its_pieces() -> None:
+    tokenizer = build(byte_level(bos_token_id=0, add_bos_token=True))
+    piece = tokenizer.encode("hello ", add_special_tokens=False)
+    long = tokenizer.encode("hello " * LONG_CHARS)
+    assert long == [0, *piece * LONG_CHARS]
 
 
 def test_only_text_can_be_tokenized() -> None:

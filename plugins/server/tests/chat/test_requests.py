@@ -20,6 +20,7 @@ from ..fake_model import FakeModel
 
 CHAT = ChatCompletions()
 HI = [{"role": "user", "content": "hi"}]
+PART = {"type": "text", "text": ""}
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
 
@@ -65,6 +66,14 @@ def tool(**function: Any) -> dict[str, Any]:
             "no earlier message",
         ),
         ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens", "says otherwise"),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [CALL] * 2049}]},
+            "messages[0].tool_calls",
+            "length <= 2048",
+        ),
+        ({"messages": [{"role": "assistant", "tool_calls": [CALL] * 1025}] * 2}, "messages", "2050 calls"),
+        ({"messages": [{"role": "user", "content": [PART] * 2049}]}, "messages[0].content", "length <= 2048"),
+        ({"messages": [{"role": "user", "content": "a" * 128_001}]}, "messages", "characters"),
         ({"messages": HI * 2049}, "messages", "length <= 2048"),
         ({"max_tokens": 0}, "max_tokens", ">= 1"),
         ({"n": 10**9}, "n", "<= 128"),

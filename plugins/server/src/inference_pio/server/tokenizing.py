@@ -75,9 +75,9 @@ async def _tokens(request: TokenizeRequest, model: ServedModel) -> list[int]:
 
 
 class DetokenizeRequest(RequestBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Token ids."""
+    """Token ids; more would hold everybody up."""
 
-    tokens: list[int]
+    tokens: Annotated[list[int], Meta(max_length=262_144)]
 
 
 class DetokenizeAnswer(msgspec.Struct, frozen=True, kw_only=True):

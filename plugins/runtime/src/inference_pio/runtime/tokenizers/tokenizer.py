@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
+LONG_CHARS = 10_000
+"""Longer texts are tokenized while other threads go on, which the library lets them only for a batch of texts."""
+
+
 class Tokenizer:
     """Text to token ids and back.
 
@@ -84,7 +88,10 @@ class Tokenizer:
             raise TokenizerError(f"only text can be tokenized, not {type(text).__name__}")
         uses_template = add_special_tokens and self._uses_backend_template
         try:
-            ids: list[int] = self._backend.encode(text, add_special_tokens=uses_template).ids
+            if len(text) <= LONG_CHARS:
+                ids: list[int] = self._backend.encode(text, add_special_tokens=uses_template).ids
+            else:
+                ids = self._backend.encode_batch_fast([text], add_special_tokens=uses_template)[0].ids
         except TypeError as error:  # what the library says to text that is no UTF-8
             place = _lone_surrogate(text)
             raise TokenizerError(

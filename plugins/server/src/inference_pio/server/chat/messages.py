@@ -11,6 +11,9 @@ from msgspec import Meta
 
 from ..api_errors import invalid
 
+MAX_CALLS = 2048
+"""Most calls of tools, and most parts of a message, in one conversation; each takes the event loop a moment."""
+
 
 class TextPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="text"):
     """A part of a message."""
@@ -38,7 +41,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     function: CalledFunction
 
 
-TextParts = Annotated[list[TextPart], Meta(min_length=1)]
+TextParts = Annotated[list[TextPart], Meta(min_length=1, max_length=MAX_CALLS)]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="role"):
@@ -66,9 +69,9 @@ class UserMessage(_Message, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class AssistantMessage(_Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="assistant"):
     """What the model answered. The last three fields may be there, empty, as in a message that an API returned."""
 
-    content: str | Annotated[list[TextPart | RefusalPart], Meta(min_length=1)] | None = None
+    content: str | Annotated[list[TextPart | RefusalPart], Meta(min_length=1, max_length=MAX_CALLS)] | None = None
     refusal: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: Annotated[list[ToolCall], Meta(max_length=MAX_CALLS)] | None = None
     audio: None = None
     function_call: None = None
     annotations: Annotated[list[Any], Meta(max_length=0)] | None = None
@@ -91,8 +94,11 @@ def template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     they are JSON: templates write them as JSON once more.
 
     Raises:
-        ApiError: 400: an answer without content, or a result of a call that nobody made.
+        ApiError: 400: an answer without content, a result of a call that nobody made, or too many calls.
     """
+    calls = sum(len(message.tool_calls or ()) for message in messages if isinstance(message, AssistantMessage))
+    if calls > MAX_CALLS:
+        raise invalid("messages", f"messages: they hold {calls} calls of tools; at most {MAX_CALLS} are taken")
     names: dict[str, str] = {}
     written = []
     for place, message in enumerate(messages):

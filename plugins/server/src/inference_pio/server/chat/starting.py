@@ -8,6 +8,7 @@ from inference_pio.errors import ChatTemplateError, InvalidOptionError, Tokenize
 
 from ..api_errors import invalid
 from ..generations import Generations
+from ..prompt_inputs import check_text_length
 from .plan import Plan
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ async def prompt_of(plan: Plan, model: ServedModel, *, add_special_tokens: bool 
         )
     try:
         text = await model.render(plan.messages, tools=plan.tools)
+        check_text_length(text, "messages", model)
         return text, await model.tokenize(text, add_special_tokens=add_special_tokens)
     except (ChatTemplateError, TokenizerError) as error:
         raise invalid("messages", f"messages: {error}") from error
