@@ -128,8 +128,11 @@ def test_keys_and_values_of_any_positions_are_copied(cache_type: CacheType, star
 
 @pytest.mark.parametrize("cache_type", CacheType)
 @pytest.mark.parametrize("lengths", [[1], [256], [257], [0, 512, 1], [576, 577, 767, 768, 769], [5000, 3, 0, 1024]])
-def test_what_sequences_take_is_known_before(cache_type: CacheType, lengths: list[int]) -> None:
-    engine = attention_engine(slots=len(lengths), cache_type=cache_type)
+@pytest.mark.parametrize("windows", [(0, WINDOW), (0, WINDOW, WINDOW, 0, WINDOW)], ids=len)
+def test_what_sequences_take_is_known_before(
+    cache_type: CacheType, lengths: list[int], windows: tuple[int, ...]
+) -> None:
+    engine = attention_engine(windows=windows, slots=len(lengths), cache_type=cache_type)
     run(engine, *((slot, 0, length) for slot, length in enumerate(lengths) if length))
     assert engine.stats()["cache_bytes"] == engine.cache_bytes(lengths)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -97,7 +98,7 @@ class Engine:
         self._inside, self._process = threading.RLock(), os.getpid()
         self._weights = [weight.data for weight in tables.weights]  # borrowed by the engine
         self._widths = list(tables.buffer_widths)
-        self._layers, self._cache_type = list(tables.layers), cache_type
+        self._layers, self._cache_type = Counter(tables.layers), cache_type  # equal ones together: there are few kinds
         last = tables.operations[-1] if tables.operations else None
         has_logits = last is not None and last.kind == OperationKind.LOGITS and 0 <= last.weight < len(tables.weights)
         self.logits_width = tables.weights[last.weight].rows if last is not None and has_logits else 0
@@ -147,7 +148,7 @@ class Engine:
     @property
     def token_bytes(self) -> int:
         """Bytes of one token's keys and values in all layers: what each takes in a block."""
-        return sum(self._place_bytes(heads, width) for heads, width, _ in self._layers)
+        return sum(count * self._place_bytes(heads, width) for (heads, width, _), count in self._layers.items())
 
     def save(self, slot: int, start: int, end: int) -> NDArray[np.uint8] | None:
         """Return a copy of the keys and values of positions ``start`` to ``end - 1``; ``pio_native.h`` says its layout.
@@ -189,7 +190,8 @@ class Engine:
     def bytes_per_token(self, context: int) -> int:
         """Return the bytes of weights, keys and values that one token after ``context`` tokens of a sequence reads."""
         cached = sum(
-            self._place_bytes(heads, width) * min(context, window or context) for heads, width, window in self._layers
+            count * self._place_bytes(heads, width) * min(context, window or context)
+            for (heads, width, window), count in self._layers.items()
         )
         return self.stats()["weight_bytes"] + cached
 
@@ -198,11 +200,11 @@ class Engine:
         tokens = np.array(lengths, np.int64)
         pages = -(-tokens // PAGE_TOKENS)
         total = 0
-        for heads, width, window in self._layers:
+        for (heads, width, window), count in self._layers.items():
             # A ring is as long as what a piece of max_tokens tokens sees, in whole pages from any place on.
             ring = -(-(window + self.max_tokens) // PAGE_TOKENS) + 1
             own = np.minimum(pages, ring) if window else pages
-            total += int(own.sum()) * PAGE_TOKENS * self._place_bytes(heads, width)
+            total += count * int(own.sum()) * PAGE_TOKENS * self._place_bytes(heads, width)
         return total
 
     def close(self) -> None:
