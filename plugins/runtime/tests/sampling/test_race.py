@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from inference_pio.runtime.sampling.draws import exponential_draws, race_winner
-from inference_pio.runtime.sampling.selection import nucleus
+from inference_pio.runtime.sampling.selection import descending, nucleus
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,3 +67,13 @@ def test_a_number_next_to_one_loses_no_winner() -> None:
     draws = exponential_draws(seed, draw, np.arange(count))
     assert draws.min() < 1e-9
     assert race_winner(seed, draw, np.ones(count, np.float32)) == np.argmin(draws)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_equal_values_keep_their_order(dtype: type[np.floating[Any]]) -> None:
+    values = np.random.default_rng(1).standard_normal(5000)
+    values[:4000] = np.round(values[:4000])
+    values[::7], values[3::7], values[5::50], values[6::50], values[8::50] = 0.0, -0.0, np.inf, -np.inf, 1e-45
+    values = values.astype(dtype)
+    assert np.array_equal(descending(values), np.argsort(-values, kind="stable"))
+    assert len(descending(values[:0])) == 0

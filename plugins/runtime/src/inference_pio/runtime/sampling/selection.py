@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _BLOCK = 64
 """Values a block: a row is first reduced to the maximum of each block."""
 _FIRST_NUCLEUS = 128
-"""Tokens that are tried first as a superset of the nucleus; each further try takes eight times as many."""
+"""Tokens that are tried first as a superset of the nucleus; then all that may belong to it."""
+_MANY = 500
+"""Values from which on sorting whole numbers is quicker than a stable argsort."""
 
 
 def largest(values: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
@@ -56,8 +58,17 @@ def _floor(values: NDArray[np.floating[Any]], count: int) -> Any:
 
 
 def descending(values: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-    """Return the indices that sort ``values`` from large to small, equals by index; (N,) int64."""
-    return np.argsort(-values, kind="stable")
+    """Return the indices that sort ``values``, (N,) without NaN, from large to small, equals by index; (N,) int64."""
+    if values.dtype != np.float32 or len(values) < _MANY:
+        return np.argsort(-values, kind="stable")
+    # Sorting whole numbers is many times faster than a stable argsort: the value's bits, in its order, and the index.
+    bits = (np.float32(0) - values).view(np.uint32)  # the same for both zeros
+    bits ^= np.where(bits >> np.uint32(31), np.uint32(0xFFFFFFFF), np.uint32(0x80000000))
+    keys = bits.astype(np.uint64) << np.uint64(32)
+    keys |= np.arange(len(values), dtype=np.uint64)
+    keys.sort()
+    order: NDArray[np.int64] = (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    return order
 
 
 def nucleus(weights: NDArray[np.floating[Any]], top_p: float) -> NDArray[np.int64]:
@@ -84,4 +95,4 @@ def nucleus(weights: NDArray[np.floating[Any]], top_p: float) -> NDArray[np.int6
             return np.sort(candidates[order[: int(np.searchsorted(reached, wanted)) + 1]])
         if len(order) == len(candidates):  # top_p is 1 but for rounding
             candidates = np.arange(len(weights), dtype=np.int64)
-        size *= 8
+        size = len(weights)
