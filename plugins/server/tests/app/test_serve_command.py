@@ -186,6 +186,7 @@ def test_without_a_name_every_model_is_served_and_loaded_when_first_asked_for(cl
         assert httpx.get(f"{url}/v1/models").json()["data"][0]["loaded"] is True
         serving.process.send_signal(signal.SIGTERM)
         _, log = serving.end()
+    assert f"curl {url}/v1/completions" in log  # nobody knows yet whether the first model can chat
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     (line,) = [line for line in lines if line.get("path") == "/v1/chat/completions"]
     assert {"request_id", "key", "status", "prompt_tokens", "new_tokens", "seconds", "time"} <= set(line)

@@ -46,13 +46,13 @@ class Plan:
     shutdown_timeout_s: float
 
 
-def serve(plan: Plan, sock: socket.socket, ready: Callable[[], None]) -> None:
+def serve(plan: Plan, sock: socket.socket, ready: Callable[[ModelPool], None]) -> None:
     """Serve until a signal.
 
     Args:
         plan: What.
         sock: Where; closed at the end.
-        ready: Called once, when all that is to be loaded at the start is loaded.
+        ready: Called once with the models, when all that is to be loaded at the start is loaded.
 
     Raises:
         InferencePioError: A model that was to be loaded at the start could not be.
@@ -60,7 +60,7 @@ def serve(plan: Plan, sock: socket.socket, ready: Callable[[], None]) -> None:
     asyncio.run(_serve(plan, sock, ready))
 
 
-async def _serve(plan: Plan, sock: socket.socket, ready: Callable[[], None]) -> None:
+async def _serve(plan: Plan, sock: socket.socket, ready: Callable[[ModelPool], None]) -> None:
     pool = ModelPool(plan.offers, idle_unload_s=plan.idle_unload_s)
     lifecycle = Lifecycle(is_ready=False)
     app = create_app(ENDPOINTS, pool, plan.options, lifecycle=lifecycle, page=page_routes())
@@ -72,7 +72,7 @@ async def _serve(plan: Plan, sock: socket.socket, ready: Callable[[], None]) -> 
         if not running.done():
             loading.result()
             lifecycle.is_ready = True
-            ready()
+            ready(pool)
             tell_systemd("READY=1")
         await running
     finally:

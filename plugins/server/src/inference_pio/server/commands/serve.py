@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from inference_pio.host import Host
 
     from ..keys import ApiKeys
+    from ..model_pool import ModelPool
     from ..options import ServerOptions
     from ..serving import Plan
 
@@ -203,7 +204,11 @@ def command(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, log_js
         configure_logging(as_json=log_json, debug=ctx.ensure_object(State).debug)
         # What others say to the models is not this user's history.
         with sock, trial():
-            serve(plan, sock, lambda: _announce(url, plan, as_json=as_json, open_page=given["open_page"], out=out))
+            serve(
+                plan,
+                sock,
+                lambda pool: _announce(url, plan, pool, as_json=as_json, open_page=given["open_page"], out=out),
+            )
 
 
 def require_protection(given: dict[str, Any], keys: ApiKeys) -> None:
@@ -278,7 +283,7 @@ def _bytes(amount: float | None, unit: float) -> int | None:
     return None if amount is None else int(amount * unit)
 
 
-def _announce(url: str, plan: Plan, *, as_json: bool, open_page: bool, out: TextIO) -> None:
+def _announce(url: str, plan: Plan, pool: ModelPool, *, as_json: bool, open_page: bool, out: TextIO) -> None:
     names = [offer.name for offer in plan.offers]
     if as_json:
         write_json({"url": url, "models": names, "pid": os.getpid()}, out, one_line=True)
@@ -286,13 +291,26 @@ def _announce(url: str, plan: Plan, *, as_json: bool, open_page: bool, out: Text
     note(f"ready: {', '.join(names)} at {url} (Ctrl-C stops)")
     if url.startswith("unix:"):
         return
-    question = json.dumps({"model": names[0], "messages": [{"role": "user", "content": "Why is the sky blue?"}]})
+    path, question = _example(names[0], pool)
     key = ' -H "Authorization: Bearer KEY"' if plan.options.keys else ""
     note(f"  the page  {url}/")
     note(f"  base URL  {url}/v1")
-    note(f"  try       curl {url}/v1/chat/completions{key} -H 'Content-Type: application/json' -d '{question}'")
+    note(f"  try       curl {url}{path}{key} -H 'Content-Type: application/json' -d '{json.dumps(question)}'")
     if open_page:
         import threading
         import webbrowser
 
         threading.Thread(target=webbrowser.open, args=(f"{url}/",), daemon=True).start()
+
+
+def _example(name: str, pool: ModelPool) -> tuple[str, dict[str, Any]]:
+    """Return the path and the body of a request that the model can answer."""
+    model = pool.find(name).model
+    if model is not None and model.has_chat_template:
+        return "/v1/chat/completions", {
+            "model": name,
+            "messages": [{"role": "user", "content": "Why is the sky blue?"}],
+        }
+    if model is not None and model.can_embed:
+        return "/v1/embeddings", {"model": name, "input": "Why is the sky blue?"}
+    return "/v1/completions", {"model": name, "prompt": "The sky is blue because", "max_tokens": 24}  # any text model
