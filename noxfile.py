@@ -247,11 +247,12 @@ def mixed(session: nox.Session) -> None:
 def together(session: nox.Session) -> None:
     """Test all plugins in one environment, on real checkpoints (downloaded once, about 350 MB)."""
     install_everything(session)
+    install(session, "pytest-xdist")
     for command in ("list", "doctor"):
         json.loads(str(session.run("inference-pio", command, "--json", silent=True)))
     for model in models():
         session.run("inference-pio", "run", model, "--temperature", "0", "--max-new-tokens", "8", PROMPT)
-    test_dists(session, DISTS, "weights")
+    test_dists(session, DISTS, "weights", *PARALLEL)
 
 
 # Opt-in sessions: nox -s NAME ----------------------------------------------------------------------------------------
