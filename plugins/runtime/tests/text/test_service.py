@@ -136,7 +136,13 @@ def test_a_stop_text_ends_the_computation_too(model):
 
     def wait_for_the_reader(executor):
         steps = iter(range(100))
-        executor.on_step = lambda: next(steps) < 5 or (is_ahead.set(), is_read.wait())
+
+        def on_step():
+            if next(steps) >= 5:
+                is_ahead.set()
+                is_read.wait()
+
+        executor.on_step = on_step
 
     async def work(service):
         generation = await start(service, "q", stop="bc", max_new_tokens=50)
@@ -324,14 +330,14 @@ def test_an_event_loop_that_is_gone_leaves_nothing_behind_and_another_one_may_fo
 def test_what_cannot_be_asked_is_refused_at_once(model):
     async def work(service):
         for ids, options, error in [
-            ([], {}, EmptyPromptError),
-            ([3] * 60, {}, ContextLengthError),
-            ([3, 99], {}, InvalidOptionError),
-            ([3], {"top_p": 2}, InvalidOptionError),
-            ([3], {"max_new_tokens": 0}, InvalidOptionError),
+            ([], SamplingOptions(), EmptyPromptError),
+            ([3] * 60, SamplingOptions(), ContextLengthError),
+            ([3, 99], SamplingOptions(), InvalidOptionError),
+            ([3], SamplingOptions(top_p=2), InvalidOptionError),
+            ([3], SamplingOptions(max_new_tokens=0), InvalidOptionError),
         ]:
             with pytest.raises(error):
-                await service.start(ids, SamplingOptions(**options))
+                await service.start(ids, options)
         with pytest.raises(InvalidOptionError, match="offers no embeddings"):
             await service.embed([[3]])
         with pytest.raises(ChatTemplateError):
