@@ -70,7 +70,7 @@ def test_an_answer_obeys_all_that_was_asked_for(client: openai.OpenAI, wishes: f
 
 
 def options_of(wish: dict[str, bool]) -> dict[str, Any]:
-    options: dict[str, Any] = {"max_completion_tokens": 60, "temperature": 0}
+    options: dict[str, Any] = {"max_completion_tokens": 40, "temperature": 0}
     if wish["seed"]:
         options |= {"seed": SEED, "temperature": 1.0}
     if wish["stop"]:
