@@ -17,7 +17,9 @@ from .fake_model import BrokenError, FakeModel
 
 
 async def start(model: FakeModel, n: int, *, seed: int | None = 7) -> Generations:
-    return await Generations.start(model, [1, 2], SamplingOptions(seed=seed), n=n, text="ab", cache_salt="s")
+    generations = Generations()
+    await generations.add(model, [1, 2], SamplingOptions(seed=seed), n=n, text="ab", cache_salt="s")
+    return generations
 
 
 @pytest.mark.parametrize("n", [1, 3])

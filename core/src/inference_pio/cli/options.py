@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,6 +142,22 @@ _stats = option("--stats", is_flag=True, section=OUTPUT, help="Print speed and t
 _loading: tuple[Decorator, ...] = (weights, device, dtype, threads, context, accept_license, offline, force)
 
 
+def load_options(given: Mapping[str, Any]) -> LoadOptions:
+    """Return what the flags of ``loading_flags`` say; whatever else was given is left alone, ``None`` is no value."""
+    return LoadOptions(**{name: value for name, value in given.items() if name in _LOADING_NAMES and value is not None})
+
+
+def loading_flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command every flag that says how a model is loaded, ``--force`` among them; see ``load_options``."""
+    return _decorated(function, _loading)
+
+
+def _decorated(function: Callable[..., Any], flags: Sequence[Decorator]) -> Callable[..., Any]:
+    for decorate in reversed(flags):
+        function = decorate(function)
+    return function
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelFlags:
     """What the flags of ``run`` and ``chat`` say.
@@ -170,14 +186,10 @@ def model_flags(function: Callable[..., None]) -> Callable[..., None]:
         given = {name: value for name, value in values.items() if value is not None and value != ()}
         flags = ModelFlags(
             sampling={name: value for name, value in given.items() if name in _SAMPLING_NAMES},
-            load=LoadOptions(**{name: value for name, value in given.items() if name in _LOADING_NAMES}),
+            load=load_options(values),
             **{name: values[name] for name in ("force", "system", "stats")},
         )
         own = _SAMPLING_NAMES | _LOADING_NAMES | {"force", "system", "stats"}
         function(flags=flags, **{name: value for name, value in values.items() if name not in own})
 
-    every: tuple[Decorator, ...] = (_system, *_sampling, *_loading, _stats)
-    decorated: Callable[..., None] = with_flags
-    for decorate in reversed(every):
-        decorated = decorate(decorated)
-    return decorated
+    return _decorated(with_flags, (_system, *_sampling, *_loading, _stats))

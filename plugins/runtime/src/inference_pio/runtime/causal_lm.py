@@ -380,10 +380,10 @@ class CausalLMPlugin(TextModelPlugin):
 
     def _compiled(self, options: SamplingOptions) -> TokenConstraint | None:
         """Return what rules out tokens; the vocabulary is prepared when the first request asks for it."""
-        from .constraints import GrammarCompiler
-
         if options.constraint is None:
             return None
+        from .constraints import GrammarCompiler
+
         with self._grammars_lock:
             if self._grammars is None:
                 self._grammars = GrammarCompiler(self._loaded()[1], self._end_token_ids())

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from inference_pio.errors import ChatTemplateError, InvalidOptionError, NotLoadedError, QueueFullError
 from inference_pio.generation import Message, SamplingOptions
 
+from .plugin_tokens import PluginTokens
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from inference_pio.interfaces import EmbeddingModelPlugin
 
 
-class EmbeddingModel:
+class EmbeddingModel(PluginTokens):
     """See the module; attributes as in ``ServedModel``.
 
     Args:
@@ -28,6 +30,7 @@ class EmbeddingModel:
     can_embed = True
 
     def __init__(self, plugin: EmbeddingModelPlugin, *, max_waiting: int = 64) -> None:
+        super().__init__(plugin)
         self.name, self.context, self.vocab_size = plugin.name, plugin.context, plugin.vocab_size
         self.sampling_defaults = SamplingOptions()
         self._plugin, self._max_waiting = plugin, max_waiting
@@ -38,18 +41,6 @@ class EmbeddingModel:
     async def render(self, messages: Sequence[Message], *, tools: Sequence[Mapping[str, Any]] | None = None) -> str:
         """See ``ServedModel``."""
         raise ChatTemplateError(f"{self.name} turns texts into vectors and cannot chat. Use /v1/embeddings")
-
-    async def tokenize(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
-        """See ``ServedModel``."""
-        return await asyncio.to_thread(self._plugin.tokenize, text, add_special_tokens=add_special_tokens)
-
-    async def detokenize(self, token_ids: Sequence[int]) -> str:
-        """See ``ServedModel``."""
-        return await asyncio.to_thread(self._plugin.detokenize, token_ids, skip_special_tokens=False)
-
-    def token_bytes(self, token_id: int) -> bytes:
-        """See ``ServedModel``."""
-        return self._plugin.detokenize([token_id], skip_special_tokens=False).encode()
 
     async def start(
         self,

@@ -12,8 +12,6 @@ from inference_pio.generation import Chunk, Message, SamplingOptions
 from .api_errors import RETRY_AFTER_S, ApiError
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from .served_model import Generation, ServedModel
 
 
@@ -22,23 +20,6 @@ class Generations:
 
     def __init__(self) -> None:
         self._running: list[Generation] = []
-
-    @classmethod
-    async def start(
-        cls,
-        model: ServedModel,
-        prompt_ids: Sequence[int],
-        options: SamplingOptions,
-        *,
-        n: int = 1,
-        text: str | None = None,
-        messages: Sequence[Message] = (),
-        cache_salt: str = "",
-    ) -> Self:
-        """Queue ``n`` answers to one prompt; see ``add``."""
-        generations = cls()
-        await generations.add(model, prompt_ids, options, n=n, text=text, messages=messages, cache_salt=cache_salt)
-        return generations
 
     async def add(
         self,
@@ -51,7 +32,7 @@ class Generations:
         messages: Sequence[Message] = (),
         cache_salt: str = "",
     ) -> None:
-        """Queue ``n`` more answers; the i-th has the seed ``options.seed + i``, so that they differ.
+        """Queue ``n`` more answers to one prompt; the i-th has the seed ``options.seed + i``, so that they differ.
 
         Raises:
             InferencePioError: What ``ServedModel.start`` raised; everything that was queued has been cancelled.

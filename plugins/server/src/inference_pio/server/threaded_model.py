@@ -27,6 +27,7 @@ from inference_pio.errors import (
 from inference_pio.generation import Chunk, GenerationStats, Message, SamplingOptions
 
 from .daemon_thread import in_daemon_thread
+from .plugin_tokens import PluginTokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,7 @@ NO_LIMIT = 2**31 - 1
 """Stands for a context or a vocabulary whose size a model does not say."""
 
 
-class ThreadedModel:
+class ThreadedModel(PluginTokens):
     """See the module; attributes as in ``ServedModel``.
 
     Args:
@@ -55,6 +56,7 @@ class ThreadedModel:
     can_embed = False
 
     def __init__(self, plugin: TextModelPlugin, *, max_waiting: int = 64) -> None:
+        super().__init__(plugin)
         self.name = plugin.name
         self.context = _number(plugin, "context", "max_position_embeddings")
         self.vocab_size = _number(plugin, "vocab_size")
@@ -78,18 +80,6 @@ class ThreadedModel:
         if apply is not None:
             return str(await asyncio.to_thread(apply, messages))
         return "\n".join(str(message.get("content") or "") for message in messages)
-
-    async def tokenize(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
-        """See ``ServedModel``."""
-        return await asyncio.to_thread(self._plugin.tokenize, text, add_special_tokens=add_special_tokens)
-
-    async def detokenize(self, token_ids: Sequence[int]) -> str:
-        """See ``ServedModel``."""
-        return await asyncio.to_thread(self._plugin.detokenize, token_ids, skip_special_tokens=False)
-
-    def token_bytes(self, token_id: int) -> bytes:
-        """See ``ServedModel``."""
-        return self._plugin.detokenize([token_id], skip_special_tokens=False).encode()
 
     async def start(
         self,

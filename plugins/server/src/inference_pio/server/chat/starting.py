@@ -53,8 +53,9 @@ async def start_plan(plan: Plan, model: ServedModel, call: Call, *, n: int = 1) 
         InferencePioError: As ``ServedModel.start``.
     """
     text, prompt_ids = await prompt_of(plan, model)
+    generations = Generations()
     try:
-        return await Generations.start(
+        await generations.add(
             model, prompt_ids, plan.options, n=n, text=text, messages=plan.messages, cache_salt=call.caller
         )
     except InvalidOptionError as error:
@@ -63,3 +64,4 @@ async def start_plan(plan: Plan, model: ServedModel, call: Call, *, n: int = 1) 
         # All other options have been checked by the fields of the request.
         param = "tools" if plan.tool_names else "response_format"
         raise invalid(param, f"{param}: {error}") from error
+    return generations

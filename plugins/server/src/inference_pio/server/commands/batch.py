@@ -12,18 +12,7 @@ import click
 
 from inference_pio.cli.command import build_command, option
 from inference_pio.cli.completion import complete_plugins
-from inference_pio.cli.options import (
-    LOADING,
-    accept_license,
-    as_json,
-    context,
-    device,
-    dtype,
-    force,
-    offline,
-    threads,
-    weights,
-)
+from inference_pio.cli.options import LOADING, as_json, load_options, loading_flags
 from inference_pio.cli.terminal import is_terminal, note, write_json
 
 CONCURRENCY = 64
@@ -45,8 +34,6 @@ EXIT_CODES = """
 URLS = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"})
 """What a request of a batch may ask."""
 
-_LOADING = ("weights", "device", "dtype", "threads", "context", "accept_license", "offline")
-
 
 @build_command("batch", examples=EXAMPLES, exit_codes=EXIT_CODES)
 @click.argument("source", metavar="IN")
@@ -67,14 +54,7 @@ _LOADING = ("weights", "device", "dtype", "threads", "context", "accept_license"
     shell_complete=complete_plugins,
     help="Only this one may be asked; may be repeated.",
 )
-@weights
-@device
-@dtype
-@threads
-@context
-@accept_license
-@offline
-@force
+@loading_flags
 @as_json
 @click.pass_context
 def command(ctx: click.Context, /, source: str, target: str, as_json: bool, **given: Any) -> None:
@@ -104,7 +84,6 @@ def _answer(
     source: Path | BinaryIO, target: Path | BinaryIO, given: dict[str, Any], summary: TextIO | None
 ) -> int | None:
     """Answer everything and tell what came of it; return the signal that ended it early, if one did."""
-    from inference_pio.generation import LoadOptions
     from inference_pio.host import default_host
 
     from ..api_errors import ApiError
@@ -114,8 +93,7 @@ def _answer(
     from ..model_pool import ModelPool, Offer
     from ..offers import build_offers
 
-    load = LoadOptions(**{name: given[name] for name in _LOADING})
-    offers = build_offers(default_host(), given["models"], load, force=given["force"])
+    offers = build_offers(default_host(), given["models"], load_options(given), force=given["force"])
     endpoints = {endpoint.path: endpoint for endpoint in ENDPOINTS if endpoint.path in URLS}
     with open_batch(source, target) as batch:
         pool = ModelPool(offers)

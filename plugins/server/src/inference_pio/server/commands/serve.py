@@ -12,18 +12,7 @@ import click
 
 from inference_pio.cli.command import State, build_command, option
 from inference_pio.cli.completion import complete_plugins
-from inference_pio.cli.options import (
-    LOADING,
-    OUTPUT,
-    accept_license,
-    context,
-    device,
-    dtype,
-    force,
-    offline,
-    threads,
-    weights,
-)
+from inference_pio.cli.options import LOADING, OUTPUT, load_options, loading_flags
 from inference_pio.cli.terminal import note, write_json
 
 if TYPE_CHECKING:
@@ -166,14 +155,7 @@ _COUNT = click.IntRange(min=1)
     section=LOADING,
     help="Put a model away that nobody has asked for so long.",
 )
-@weights
-@device
-@dtype
-@threads
-@context
-@accept_license
-@offline
-@force
+@loading_flags
 @option("--log-json", is_flag=True, section=OUTPUT, help="Write the log as JSON, one object a line.")
 @option("--json", "as_json", is_flag=True, section=OUTPUT, help="Print one line of JSON when the server is ready.")
 @click.pass_context
@@ -194,7 +176,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, log_js
 
     keys = load_keys(given["api_keys"])
     require_protection(given, keys)
-    plan = _plan(default_host(), names, _load_options(given), given, keys)
+    plan = _plan(default_host(), names, load_options(given), given, keys)
     with results_only() as out:
         for offer in plan.offers:
             if offer.name in plan.preload:
@@ -230,13 +212,6 @@ def require_protection(given: dict[str, Any], keys: ApiKeys) -> None:
         f"at {given['host']} others can reach the server, and there are no API keys. Give some with --api-keys FILE "
         f"or in {VARIABLE}, or let everybody ask: --no-keys"
     )
-
-
-def _load_options(given: dict[str, Any]) -> LoadOptions:
-    from inference_pio.generation import LoadOptions
-
-    names = ("weights", "device", "dtype", "threads", "context", "accept_license", "offline")
-    return LoadOptions(**{name: given[name] for name in names})
 
 
 def _plan(host: Host, names: Sequence[str], options: LoadOptions, given: dict[str, Any], keys: ApiKeys) -> Plan:
