@@ -173,17 +173,6 @@ class Engine:
             logger.warning("%s cannot take a token back, so nothing is guessed ahead", self.executor.name)
         return PromptLookup(known, vocab_size=self.executor.vocab_size, end=end)
 
-    def check_prompt(self, prompt_ids: SequenceOf[int]) -> list[int]:
-        """Check that a prompt can be continued, and return its tokens.
-
-        Raises:
-            EmptyPromptError: No tokens.
-            ContextLengthError: Prompt and one new token do not fit.
-            InvalidOptionError: A token is not in the vocabulary.
-        """
-        known: list[int] = self._checked(prompt_ids, 1).tolist()
-        return known
-
     def events(self, request: Request) -> TokenStream:
         """Return a request's tokens as they come; closing or dropping the stream cancels the request."""
         request.is_streamed = True
